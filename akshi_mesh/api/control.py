@@ -1,0 +1,150 @@
+"""What a person or a program may ask of a running node.
+
+The node implements `Control`; the API server speaks it over HTTP, the command line and
+testnet use nothing else. Methods take plain values, answer with the shapes of
+`api/shapes.py`, and raise `ControlError` from `api/errors.py`, whose `exit_code` and
+`hint` reach the terminal unchanged. Texts arrive unparsed: `Control` parses DIDs, rights
+and targets, because it must be right about them whoever asks.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from akshi_mesh.api.shapes import (
+    AgentCaps,
+    AgentInfo,
+    AuditRecord,
+    CheckReport,
+    Done,
+    EntryInfo,
+    EntryPage,
+    JournalInfo,
+    NodeStatus,
+    PeerAdded,
+    PeerInfo,
+    TaskEvent,
+    TaskInfo,
+    TrustedInfo,
+    Why,
+)
+
+
+class Control(Protocol):
+    """One running node, seen by its owner."""
+
+    async def status(self) -> NodeStatus: ...
+
+    async def stop(self) -> Done:
+        """Stop every agent now. The answer is written, then the node ends.
+
+        The implementation kills the workers before it returns and lets its main scope be
+        cancelled a moment later, so that the answer still gets out.
+        """
+        ...
+
+    async def whoami(self) -> str:
+        """The DID of the node."""
+        ...
+
+    async def trust_add(
+        self,
+        did: str,
+        *,
+        name: str | None,
+        address: str | None,
+        allow: Sequence[str],
+        until_ms: int | None,
+    ) -> TrustedInfo:
+        """Trust `did`, or add rights, name, address or end to one already trusted."""
+        ...
+
+    async def trust_list(self) -> list[TrustedInfo]: ...
+
+    async def trust_show(self, who: str) -> TrustedInfo:
+        """`who` is a DID or a petname."""
+        ...
+
+    async def trust_remove(self, who: str) -> Done:
+        """Close the link and cancel that peer's tasks within a second."""
+        ...
+
+    async def trust_revoked(self, revocation: bytes) -> Done:
+        """Take a self-signed revocation; that DID is dropped for good."""
+        ...
+
+    async def trust_accept_fork(self, who: str) -> Done:
+        """Let later epochs of a forked author into the view again."""
+        ...
+
+    async def peers(self) -> list[PeerInfo]: ...
+
+    async def add_peer(self, peer: str) -> PeerAdded:
+        """Dial ``did:key:…[@host:port]`` from now on. Dials, never trusts: `Denied` if unknown."""
+        ...
+
+    async def agents(self) -> list[AgentInfo]: ...
+
+    async def agent_caps(self, name: str) -> AgentCaps: ...
+
+    async def task_send(
+        self,
+        target: str,
+        text: str,
+        *,
+        message_id: str | None,
+        expires_s: float | None,
+    ) -> TaskInfo:
+        """Store the task and start delivering it; answers before any peer did.
+
+        Args:
+            target: ``did:key:…/agent``, ``petname/agent`` or ``self/agent``.
+            text: the one text part of the message.
+            message_id: idempotency key; the same key and text is the same task, the same
+                key with another text is `Denied`. None: the node draws one.
+            expires_s: how long delivery may take; None: 24 hours.
+        """
+        ...
+
+    async def task_get(self, task_id: str) -> TaskInfo:
+        """`task_id` is the whole id or a prefix of at least 8 hex digits that fits one task."""
+        ...
+
+    async def task_wait(self, task_id: str, *, timeout_s: float) -> TaskInfo:
+        """As `task_get`, once the task is final or `timeout_s` has passed, whichever is first."""
+        ...
+
+    async def task_list(self, *, state: str | None, limit: int) -> list[TaskInfo]:
+        """Newest first. `state` is an A2A state, or None for all."""
+        ...
+
+    async def task_cancel(self, task_id: str) -> TaskInfo: ...
+
+    def task_watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
+        """Where the task is now, then every step, until the final one."""
+        ...
+
+    async def journals(self) -> list[JournalInfo]: ...
+
+    async def journal_append(self, journal: str, *, tag: str, text: str) -> EntryInfo:
+        """Write one entry as the node."""
+        ...
+
+    async def journal_read(self, journal: str, *, after: str | None, limit: int) -> EntryPage: ...
+
+    async def journal_search(self, journal: str, *, query: str, limit: int) -> list[EntryInfo]: ...
+
+    async def journal_verify(self, journal: str | None) -> CheckReport:
+        """Recompute every root and check every signature; None: of all journals."""
+        ...
+
+    async def why(self, any_id: str) -> Why:
+        """`any_id`: of a task, an envelope or a journal entry, or a prefix of 8 hex digits."""
+        ...
+
+    async def audit_tail(self, *, limit: int, agent: str | None) -> list[AuditRecord]:
+        """The newest `limit` records, oldest first."""
+        ...
+
+    async def fsck(self) -> CheckReport:
+        """Read every store whole and check it. Takes as long as the disk takes."""
+        ...
