@@ -1,0 +1,82 @@
+"""What an agent may do: the eight capabilities, and the functions that need them.
+
+This table is the whole inventory. A function that is not in it does not exist
+for a guest; one without a capability reaches nothing but the task itself.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Capability(StrEnum):
+    """One kind of power over the world. Names as in `[agents.capabilities]`."""
+
+    INFERENCE = "inference"
+    JOURNAL = "journal"
+    DATABASE = "database"
+    HTTP_FETCH = "http_fetch"
+    A2A = "a2a"
+    MCP = "mcp"
+    FILESYSTEM = "filesystem"
+    SPEND = "spend"
+
+
+class Parameter(StrEnum):
+    """The two types that cross the border of a guest."""
+
+    TEXT = "text"
+    U32 = "u32"
+
+
+class Effect(StrEnum):
+    """What performing a call does, which decides how it is recorded and remembered.
+
+    NONE reaches nothing but the task. READ looks and changes nothing. LOCAL
+    changes this node's store, in the transaction that also remembers the answer.
+    """
+
+    NONE = "none"
+    READ = "read"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One function of sandbox/wit/akshi.wit, under the name the frames carry."""
+
+    name: str
+    capability: Capability | None
+    parameters: tuple[Parameter, ...]
+    # None: this release has no act behind it, and a granted call is `unavailable`.
+    effect: Effect | None
+
+
+_TEXT, _U32 = Parameter.TEXT, Parameter.U32
+
+_ALL = (
+    Function("inference.prompt", Capability.INFERENCE, (_TEXT,), None),
+    Function("journal.append", Capability.JOURNAL, (_TEXT, _TEXT), Effect.LOCAL),
+    Function("journal.read", Capability.JOURNAL, (_TEXT, _U32), Effect.READ),
+    Function("journal.search", Capability.JOURNAL, (_TEXT, _U32), Effect.READ),
+    Function("database.query", Capability.DATABASE, (_TEXT, _TEXT), None),
+    Function("database.execute", Capability.DATABASE, (_TEXT, _TEXT), None),
+    Function("http-fetch.fetch", Capability.HTTP_FETCH, (_TEXT,), None),
+    Function("a2a.send", Capability.A2A, (_TEXT, _TEXT), Effect.LOCAL),
+    Function("a2a.wait", Capability.A2A, (_TEXT, _U32), Effect.READ),
+    Function("a2a.cancel", Capability.A2A, (_TEXT,), Effect.LOCAL),
+    Function("mcp.list-tools", Capability.MCP, (_TEXT,), None),
+    Function("mcp.call-tool", Capability.MCP, (_TEXT, _TEXT, _TEXT), None),
+    Function("filesystem.list-files", Capability.FILESYSTEM, (_TEXT, _TEXT, _U32), Effect.READ),
+    Function("filesystem.read-file", Capability.FILESYSTEM, (_TEXT,), Effect.READ),
+    Function("spend.balance", Capability.SPEND, (), None),
+    Function("spend.quote", Capability.SPEND, (_TEXT,), None),
+    Function("spend.charge", Capability.SPEND, (_TEXT,), None),
+    Function("task.progress", None, (_TEXT,), Effect.LOCAL),
+    Function("task.is-cancelled", None, (), Effect.NONE),
+    Function("task.log", None, (_TEXT, _TEXT), Effect.NONE),
+    Function("task.now", None, (), Effect.NONE),
+    Function("task.random", None, (_U32,), Effect.NONE),
+)
+
+FUNCTIONS: Final = {function.name: function for function in _ALL}

@@ -1,0 +1,188 @@
+"""Everything `sandbox` raises on purpose.
+
+Choose by who must act, not by where it happened:
+
+    PortRefused, ActFailed   the act did not happen    -> tell the guest, carry on
+    AgentFault and below     the guest or its worker   -> end the attempt, keep the node
+    AuditUnavailable         the record was not kept   -> no act; the operator frees disk
+    AgentUnavailable         no worker may be started  -> the task fails or waits
+    ZygoteLost, CompileFailed, ...  the world let us down -> retry or report
+    Malformed...             the caller passed nonsense -> fix the caller
+
+A bug in our own code is an `AssertionError`; nobody catches it.
+"""
+
+from sandbox.fault import Fault, FaultCode
+
+
+class SandboxError(Exception):
+    """Root of the package; catch it only at the edge of the node."""
+
+    hint: str | None = None
+
+
+class MalformedAgentSpec(SandboxError, ValueError):
+    """A value of an agent's configuration cannot be used."""
+
+    def __init__(self, agent: str, *, key: str, why: str) -> None:
+        super().__init__(f"agent {agent!r}: {key}: {why}")
+        self.agent = agent
+        self.key = key
+        self.why = why
+
+
+class MalformedAgentAddress(SandboxError, ValueError):
+    """Not `did:key:…/agent`, `petname/agent` or `self/agent`."""
+
+    def __init__(self, text: str, *, why: str) -> None:
+        super().__init__(f"agent address {text[:200]!r}: {why}")
+        self.text = text
+        self.why = why
+
+
+class MalformedRequest(SandboxError, ValueError):
+    """The arguments of a host call do not have the form of its function."""
+
+    def __init__(self, function: str, *, why: str) -> None:
+        super().__init__(f"{function[:80]}: {why}")
+        self.function = function
+        self.why = why
+
+
+class MalformedPath(SandboxError, ValueError):
+    """A guest's path that names nothing below an allowed root."""
+
+    def __init__(self, text: str, *, why: str) -> None:
+        super().__init__(f"path {text[:200]!r}: {why}")
+        self.text = text
+        self.why = why
+
+
+class MalformedFrame(SandboxError, ValueError):
+    """Bytes on a worker's channel that no correct worker sends. Kill the worker."""
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(f"frame: {why}")
+        self.why = why
+
+
+class MalformedAuditRecord(SandboxError, ValueError):
+    """Bytes that are no audit record."""
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(f"audit record: {why}")
+        self.why = why
+
+
+class PortRefused(SandboxError):
+    """A port declined the act, and did nothing. The guest gets code and reason."""
+
+    def __init__(self, code: FaultCode, why: str) -> None:
+        super().__init__(f"{code}: {why}")
+        self.code = code
+        self.why = why
+
+    @property
+    def fault(self) -> Fault:
+        return Fault(self.code, self.why)
+
+
+class ActFailed(PortRefused):
+    """An act of our own found that it cannot be done; nothing has changed."""
+
+
+class AuditUnavailable(SandboxError):
+    """The record could not be kept, so the act did not happen."""
+
+    hint = "akshi-node doctor"
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(f"audit log cannot be written: {why}")
+        self.why = why
+
+
+class AgentFault(SandboxError):
+    """The guest, or the worker that runs it, broke a rule: the attempt ends."""
+
+
+class Nondeterministic(AgentFault):
+    """A later attempt made another call than the first one did under that number."""
+
+    def __init__(self, number: int, *, why: str) -> None:
+        super().__init__(f"host call {number}: {why}")
+        self.number = number
+        self.why = why
+
+
+class ProtocolBroken(AgentFault):
+    """A worker sent a frame out of turn."""
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(f"worker: {why}")
+        self.why = why
+
+
+class WorkerLost(AgentFault):
+    """The worker process ended or closed its channel in the middle of an attempt."""
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(f"worker lost: {why}")
+        self.why = why
+
+
+class AgentUnavailable(SandboxError):
+    """The agent takes no task now: it is stopped, gave up, or this host lacks its jail."""
+
+    hint = "akshi-node status"
+
+    def __init__(self, agent: str, *, why: str) -> None:
+        super().__init__(f"agent {agent!r} does not run: {why}")
+        self.agent = agent
+        self.why = why
+
+
+class UnknownAgent(AgentUnavailable):
+    """No agent of that name is configured."""
+
+    hint = "akshi-node agents list"
+
+    def __init__(self, agent: str) -> None:
+        super().__init__(agent, why="no such agent here")
+
+
+class AgentBusy(SandboxError):
+    """More tasks wait for the agent than its queue holds."""
+
+    def __init__(self, agent: str, *, queue: int) -> None:
+        super().__init__(f"agent {agent!r} is busy: {queue} tasks wait")
+        self.agent = agent
+        self.queue = queue
+
+
+class ZygoteLost(SandboxError):
+    """The zygote ended; its workers ended with it, and a new one is started."""
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(f"zygote lost: {why}")
+        self.why = why
+
+
+class CompileFailed(SandboxError):
+    """The agent's file is no component that we may run."""
+
+    hint = "akshi-node agents list"
+
+    def __init__(self, path: str, *, why: str) -> None:
+        super().__init__(f"{path}: {why}")
+        self.path = path
+        self.why = why
+
+
+class JailMissing(SandboxError):
+    """This host cannot give the isolation that `[sandbox] minimum` asks for."""
+
+    hint = 'set minimum = "process" under [sandbox] to run agents without the jail'
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(f"jail missing: {why}")
+        self.why = why
