@@ -1,0 +1,1 @@
+"""The example agents and the hostile ones, run without a node."""
