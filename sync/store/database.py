@@ -1,0 +1,362 @@
+"""The node's one SQLite file: pragmas that hold, transactions that nest, errors with a remedy.
+
+All writes happen on one connection, in the thread of the loop: a commit costs 12 µs here (WAL,
+NORMAL, checksums; measured), a hop to a thread ten times that. What is slow (checkpoints,
+searches, checks) runs in threads on connections of its own, so automatic checkpoints are off.
+
+Every page carries a checksum (SQLite's "cksmvfs"): a flipped bit on the disk raises
+`DatabaseDamaged` instead of giving wrong data. Measured, it costs less than 1 µs a commit.
+"""
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self, cast
+
+import apsw
+import apsw.sqlite_extra
+
+from sync.errors import (
+    DatabaseDamaged,
+    StoreBusy,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnreadable,
+)
+
+Row = tuple[Any, ...]
+Durability = Literal["normal", "power"]
+
+MEMORY = ":memory:"
+CHECKSUM_BYTES = 8  # what cksmvfs keeps at the end of each page; it wants exactly this
+BUSY_MS = 5_000  # a checkpoint that restarts the log holds the lock for milliseconds
+CACHE_KIB = 16_384
+STATEMENTS_CACHED = 400
+WAL_BYTES_MAX = 64 * 1024 * 1024  # beyond this a checkpoint waits for writers and truncates
+
+# Each is set alone and read back: one call with several statements runs only as far as its rows
+# are fetched, and SQLite ignores a pragma that it does not know.
+_EVERYWHERE: tuple[tuple[str, str | int, str | int], ...] = (
+    ("busy_timeout", BUSY_MS, BUSY_MS),
+    ("temp_store", "MEMORY", 2),
+    ("cache_size", -CACHE_KIB, -CACHE_KIB),
+    ("trusted_schema", "OFF", 0),
+    ("foreign_keys", "ON", 1),
+    ("cell_size_check", "ON", 1),
+)
+_ON_DISK: tuple[tuple[str, str | int, str | int], ...] = (
+    ("journal_mode", "WAL", "wal"),
+    ("wal_autocheckpoint", 0, 0),
+    ("journal_size_limit", WAL_BYTES_MAX, WAL_BYTES_MAX),
+    ("mmap_size", 0, 0),  # a mapped page would be read past the checksum
+)
+_SYNCHRONOUS = {"normal": ("NORMAL", 1), "power": ("FULL", 2)}
+
+_PRIMARY = 0xFF  # SQLite's result codes: the low byte is the family
+_FAMILIES: dict[int, type[StoreError]] = {
+    apsw.SQLITE_FULL: StoreFull,
+    apsw.SQLITE_READONLY: StoreReadOnly,
+    apsw.SQLITE_PERM: StoreReadOnly,
+    apsw.SQLITE_BUSY: StoreBusy,
+    apsw.SQLITE_CORRUPT: DatabaseDamaged,
+    apsw.SQLITE_NOTADB: DatabaseDamaged,
+    apsw.SQLITE_IOERR: StoreUnreadable,
+    apsw.SQLITE_CANTOPEN: StoreUnreadable,
+    apsw.SQLITE_NOMEM: StoreUnreadable,
+}
+_DAMAGED = {apsw.SQLITE_IOERR_DATA, apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORRUPTFS}
+_READ_ONLY_ERRNO = {errno.EROFS, errno.EACCES, errno.EPERM}
+_FULL_ERRNO = {errno.ENOSPC, errno.EDQUOT}
+
+
+class Rows(apsw.Cursor):
+    """A cursor whose failures are ours: the disk's go to `StoreError`, bugs pass."""
+
+    def __next__(self) -> Any:
+        try:
+            return super().__next__()
+        except apsw.Error as error:
+            raise explained(error, self.connection) from error
+
+    def fetchone(self) -> Any:
+        try:
+            return super().fetchone()
+        except apsw.Error as error:
+            raise explained(error, self.connection) from error
+
+    def fetchall(self) -> list[Any]:
+        try:
+            return super().fetchall()
+        except apsw.Error as error:
+            raise explained(error, self.connection) from error
+
+
+def explained(error: apsw.Error, where: apsw.Connection | str) -> Exception:
+    """The `StoreError` that `error` means, or `error` itself if it is a bug of ours."""
+    path = where if isinstance(where, str) else where.filename or MEMORY
+    extended = getattr(error, "extendedresult", 0)
+    if extended in _DAMAGED:
+        return DatabaseDamaged(path, "a page does not match its checksum")
+    family = _FAMILIES.get(getattr(error, "result", extended & _PRIMARY))
+    if family is None:
+        return error
+    if family is StoreUnreadable and not isinstance(where, str):
+        # SQLite says "disk I/O error" for several things; the system knows which.
+        with contextlib.suppress(apsw.Error):
+            family = _by_errno(where.system_errno, family)
+    return family(path, str(error).lower())
+
+
+def _by_errno(number: int, otherwise: type[StoreError]) -> type[StoreError]:
+    if number in _FULL_ERRNO:
+        return StoreFull
+    return StoreReadOnly if number in _READ_ONLY_ERRNO else otherwise
+
+
+class Database:
+    """One connection to the node's database.
+
+    >>> db = Database.open(":memory:", schemas=["CREATE TABLE t (a INTEGER) STRICT"])
+    >>> with db.transaction():
+    ...     _ = db.execute("INSERT INTO t VALUES (?)", (1,))
+    >>> db.value("SELECT a FROM t")
+    1
+    """
+
+    def __init__(self, connection: apsw.Connection, path: str, durability: Durability) -> None:
+        self._connection = connection
+        self._path = path
+        self._durability = durability
+        self._depth = 0
+        self._sync_wanted = False
+        self._failure: Exception | None = None
+        self._log: int | None = None  # descriptor of the write-ahead log, once it was synced
+        self.commits = 0  # outermost commits so far
+        self.syncs = 0  # those of them that a power cut cannot undo
+
+    @classmethod
+    def open(cls, path: str, *, schemas: Sequence[str], durability: Durability = "normal") -> Self:
+        """Open or create the database; `schemas` are statements that may be repeated.
+
+        Raises:
+            DatabaseDamaged: not a database, or not one with checksums.
+            StoreReadOnly, StoreFull, StoreBusy, StoreUnreadable: as they say.
+        """
+        try:
+            connection = _connect(path, writes=True)
+        except OSError as error:
+            raise _by_errno(error.errno or 0, StoreUnreadable)(path, str(error)) from error
+        try:
+            _configure(connection, path, (("synchronous", *_SYNCHRONOUS[durability]),))
+            database = cls(connection, path, durability)
+            with database.transaction():
+                for schema in schemas:
+                    database.execute(schema)
+            database._sync_directory()
+        except BaseException:
+            connection.close()
+            raise
+        return database
+
+    @property
+    def path(self) -> str:
+        return self._path
+
+    @property
+    def in_memory(self) -> bool:
+        return self._path == MEMORY
+
+    @contextlib.contextmanager
+    def transaction(self, *, fsync: bool = False) -> Iterator[None]:
+        """Everything in the block is stored, or nothing; a nested block is a savepoint of it.
+
+        Args:
+            fsync: when the outermost block has committed, wait until the disk holds it.
+        """
+        depth = self._depth
+        if depth == 0:
+            self._sync_wanted, self._failure = False, None
+        self._sync_wanted |= fsync
+        self.execute("BEGIN IMMEDIATE" if depth == 0 else f"SAVEPOINT nested{depth}")
+        self._depth += 1
+        try:
+            yield
+            self.execute("COMMIT" if depth == 0 else f"RELEASE nested{depth}")
+        except BaseException:
+            self._undo(depth)
+            raise
+        finally:
+            self._depth -= 1
+        if depth == 0:
+            self.commits += 1
+            if self._sync_wanted or self._durability == "power":
+                self._sync_log()
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> Rows:
+        """Run one statement. Writes belong in a `transaction()`."""
+        if self._depth and not self._connection.in_transaction:
+            # A full disk makes SQLite undo the whole transaction. Whoever caught that
+            # error and goes on must not write the rest as if nothing had happened.
+            raise self._failure or AssertionError("the transaction was ended from within")
+        try:
+            return cast(Rows, self._connection.execute(sql, params))
+        except apsw.Error as error:
+            raise self._explained(error) from error
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        for row in rows:
+            self.execute(sql, row)
+
+    def rows(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        return self.execute(sql, params).fetchall()
+
+    def row(self, sql: str, params: Sequence[Any] = ()) -> Row | None:
+        """The first row, or None."""
+        found: Row | None = self.execute(sql, params).fetchone()
+        return found
+
+    def value(self, sql: str, params: Sequence[Any] = ()) -> Any:
+        """The first column of the first row, or None."""
+        found = self.row(sql, params)
+        return None if found is None else found[0]
+
+    def changes(self) -> int:
+        """Rows touched by the last INSERT, UPDATE or DELETE."""
+        return self._connection.changes()
+
+    def reader(self) -> "Database":
+        """A read-only connection of its own, for a thread; in memory, a copy of this moment."""
+        if self.in_memory:
+            connection = _connect(MEMORY, writes=True)
+            connection.deserialize("main", self.image())
+        else:
+            connection = _connect(self._path, writes=False)
+        _configure(connection, self._path, (("query_only", "ON", 1),))
+        return Database(connection, self._path, "normal")
+
+    def checkpoint(self) -> None:
+        """Move the log into the file, on a connection of its own: call it in a thread.
+
+        Passive, so nobody waits; only when the log has outgrown `WAL_BYTES_MAX` is it
+        truncated, which lets a writer wait for the few frames that are left.
+        """
+        if self.in_memory:
+            return
+        connection = _connect(self._path, writes=True)
+        try:
+            _configure(connection, self._path, (("synchronous", *_SYNCHRONOUS["normal"]),))
+            connection.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_PASSIVE)
+            if os.stat(self._path + "-wal").st_size > WAL_BYTES_MAX:  # noqa: PTH116 - a path text
+                connection.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.Error as error:
+            raise explained(error, connection) from error
+        finally:
+            connection.close()
+
+    def check(self) -> list[str]:
+        """What is wrong with the file, one line each; reads every page. For a thread's reader."""
+        try:
+            found = [str(row[0]) for row in self.rows("PRAGMA integrity_check(100)")]
+        except DatabaseDamaged as damage:
+            return [damage.why]
+        return [] if found == ["ok"] else found
+
+    def image(self) -> bytes:
+        """The whole database as bytes: what a simulated disk holds. In memory only."""
+        assert self.in_memory, "a file is its own image"
+        return self._connection.serialize("main")
+
+    def restore(self, image: bytes) -> None:
+        """Become what `image` was: every later commit is gone, as in a power cut."""
+        assert self.in_memory, "a file is restored by copying it"
+        assert self._depth == 0, "not inside a transaction"
+        self._connection.deserialize("main", image)
+
+    def close(self) -> None:
+        if self._log is not None:
+            os.close(self._log)
+            self._log = None
+        self._connection.close()
+
+    def _explained(self, error: apsw.Error) -> Exception:
+        self._failure = explained(error, self._connection)
+        return self._failure
+
+    def _undo(self, depth: int) -> None:
+        if not self._connection.in_transaction:
+            return  # SQLite has already undone all of it
+        if depth == 0:
+            self._connection.execute("ROLLBACK")
+        else:
+            self._connection.execute(f"ROLLBACK TO nested{depth}")
+            self._connection.execute(f"RELEASE nested{depth}")
+
+    def _sync_log(self) -> None:
+        self.syncs += 1
+        if self.in_memory or self._durability == "power":
+            return  # with synchronous = FULL, SQLite has done it within the commit
+        try:
+            if self._log is None:
+                # SQLite's locks live on the file and its "-shm", so closing this
+                # descriptor later drops none of them.
+                self._log = os.open(self._path + "-wal", os.O_RDWR | os.O_CLOEXEC)
+            os.fdatasync(self._log)
+        except OSError as error:
+            raise _by_errno(error.errno or 0, StoreUnreadable)(self._path, str(error)) from error
+
+    def _sync_directory(self) -> None:
+        """Make the names of the file and its log durable, once."""
+        if self.in_memory:
+            return
+        descriptor = os.open(str(Path(self._path).parent), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _connect(path: str, *, writes: bool) -> apsw.Connection:
+    if path == MEMORY:
+        connection = apsw.Connection(MEMORY, statementcachesize=STATEMENTS_CACHED)
+    else:
+        if writes:
+            # SQLite would create it readable for everybody; the log inherits the mode.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        flags = apsw.SQLITE_OPEN_READWRITE if writes else apsw.SQLITE_OPEN_READONLY
+        _load_checksums()
+        try:
+            connection = apsw.Connection(
+                path, flags=flags, vfs="cksmvfs", statementcachesize=STATEMENTS_CACHED
+            )
+        except apsw.Error as error:
+            raise explained(error, path) from error
+    connection.cursor_factory = Rows
+    return connection
+
+
+def _load_checksums() -> None:
+    """Register the checksumming VFS; it stays for the life of the process."""
+    if "cksmvfs" not in apsw.vfs_names():
+        loader = apsw.Connection(MEMORY)
+        apsw.sqlite_extra.load(loader, "cksumvfs")
+        loader.close()
+
+
+def _configure(
+    connection: apsw.Connection, path: str, more: tuple[tuple[str, str | int, str | int], ...]
+) -> None:
+    try:
+        on_disk = path != MEMORY
+        if on_disk:
+            connection.reserve_bytes("main", CHECKSUM_BYTES)  # heeded by a new file only
+        for name, value, want in _EVERYWHERE + (_ON_DISK if on_disk else ()) + more:
+            connection.execute(f"PRAGMA {name} = {value}").fetchall()
+            got = connection.execute(f"PRAGMA {name}").fetchone()
+            assert got == (want,), f"pragma {name} is {got}, not {want}"
+        if on_disk and connection.execute("PRAGMA checksum_verification").fetchone() != ("1",):
+            raise DatabaseDamaged(path, "its pages have no checksums, so it is not ours")
+    except apsw.Error as error:
+        raise explained(error, path) from error
