@@ -1,0 +1,1 @@
+"""The numbers we promise, each measured beside its yardstick: ``python -m bench --json``."""

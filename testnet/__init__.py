@@ -1,0 +1,1 @@
+"""Many nodes on one machine: a pure simulator, and real processes."""

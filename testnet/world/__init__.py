@@ -1,0 +1,1 @@
+"""The mesh as discrete events: real engines, simulated network, clock, crashes and power cuts."""
