@@ -2,7 +2,7 @@
 
 
 class Budget:
-    """How many of something an agent may do: `burst` at once, `per_s` in the long run.
+    """`burst` at once, `per_s` in the long run. May be overdrawn, then one waits longer.
 
     `now_s` is handed in; where it goes backwards, nothing is added.
     """
@@ -16,16 +16,19 @@ class Budget:
         self._at_s = now_s
 
     def take(self, now_s: float) -> bool:
-        """Whether one more is allowed at `now_s`; then it is used up."""
-        if now_s > self._at_s:
-            self._left = min(self._burst, self._left + (now_s - self._at_s) * self._per_s)
-            self._at_s = now_s
-        if self._left < 1:
+        """Whether one more is there at `now_s`; then it is used up."""
+        if self.wait_s(now_s) > 0:
             return False
         self._left -= 1
         return True
 
-    @property
-    def wait_s(self) -> float:
-        """How long after the last `take` one is available again."""
-        return max(0.0, (1 - self._left) / self._per_s)
+    def wait_s(self, now_s: float) -> float:
+        """How long after `now_s` one is available; 0 if now."""
+        if now_s > self._at_s:
+            self._left = min(self._burst, self._left + (now_s - self._at_s) * self._per_s)
+            self._at_s = now_s
+        return 0.0 if self._left >= 1 else (1 - self._left) / self._per_s
+
+    def charge(self, amount: float) -> None:
+        """Use up `amount`, whether it is there or not."""
+        self._left -= amount
