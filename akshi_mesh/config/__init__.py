@@ -1,0 +1,1 @@
+"""runtime.toml: what the owner wrote, as values that cannot be wrong."""
