@@ -1,0 +1,42 @@
+"""Who is speaking: DIDs and keys, strict CBOR, signed envelopes, and whom we trust.
+
+The deciding half is re-exported here; `identity.files` touches the disk and is imported by name.
+"""
+
+from identity import cbor, cose, envelope, errors, trust
+from identity.did import Did
+from identity.envelope import Envelope, Kind, open_envelope, seal
+from identity.errors import IdentityError
+from identity.keys import (
+    SignedFormat,
+    SigningKey,
+    check_public_key,
+    twin,
+    verify,
+    x25519_public,
+)
+from identity.rights import Right
+from identity.trust import Trusted, TrustStore
+
+__all__ = [
+    "Did",
+    "Envelope",
+    "IdentityError",
+    "Kind",
+    "Right",
+    "SignedFormat",
+    "SigningKey",
+    "TrustStore",
+    "Trusted",
+    "cbor",
+    "check_public_key",
+    "cose",
+    "envelope",
+    "errors",
+    "open_envelope",
+    "seal",
+    "trust",
+    "twin",
+    "verify",
+    "x25519_public",
+]
