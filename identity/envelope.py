@@ -33,7 +33,7 @@ from identity.keys import SigningKey, verify
 
 ENVELOPE_BYTES_MAX: Final = 60 * 1024  # one record of the transport holds it
 SKEW_MS: Final = 5 * 60 * 1000  # how far an honest author's clock may be ahead of ours
-LIFE_MS_MAX: Final = 7 * 24 * 3600 * 1000  # of kinds that must expire
+TASK_LIFE_MS_MAX: Final = 7 * 24 * 3600 * 1000
 NONCE_BYTES: Final = 16
 ID_BYTES: Final = 32
 TOPIC_BYTES_MAX: Final = 255
@@ -68,18 +68,20 @@ class _Rule(NamedTuple):
 
     direct: bool = False  # must name one audience, and never a topic
     answers: bool = False  # must say to which envelope it replies
-    expires: bool = False  # must expire, within LIFE_MS_MAX
+    must_expire: bool = False
+    never_expires: bool = False
+    life_ms_max: int = _UINT_MAX
 
 
 _RULES: Final = {
-    Kind.TASK: _Rule(direct=True, expires=True),
+    Kind.TASK: _Rule(direct=True, must_expire=True, life_ms_max=TASK_LIFE_MS_MAX),
     Kind.RECEIPT: _Rule(direct=True),
     Kind.PROGRESS: _Rule(direct=True, answers=True),
     Kind.RESULT: _Rule(direct=True, answers=True),
     Kind.CANCEL: _Rule(direct=True, answers=True),
     Kind.CHECKPOINT: _Rule(),
-    Kind.ATTESTATION: _Rule(),
-    Kind.REVOCATION: _Rule(),
+    Kind.ATTESTATION: _Rule(must_expire=True),
+    Kind.REVOCATION: _Rule(never_expires=True),
 }
 
 
@@ -310,18 +312,20 @@ def _check_payload(kind: Kind, fields: Mapping[Any, object]) -> _Payload:
 
 
 def _check_rule(kind: Kind, payload: _Payload) -> None:
-    direct, answers, expires = _RULES[kind]
-    if payload.topic is not None and (direct or payload.audience is not None):
-        raise MalformedEnvelope(f"a {kind.value} with an audience has no topic")
-    if direct and payload.audience is None:
+    rule = _RULES[kind]
+    if payload.topic is not None and (rule.direct or payload.audience is not None):
+        raise MalformedEnvelope("an audience or a topic, not both")
+    if rule.direct and payload.audience is None:
         raise MalformedEnvelope(f"a {kind.value} must name its audience")
-    if answers and payload.in_reply_to is None:
+    if rule.answers and payload.in_reply_to is None:
         raise MalformedEnvelope(f"a {kind.value} must say what it replies to")
-    if expires:
-        if payload.expires_ms is None:
+    if payload.expires_ms is None:
+        if rule.must_expire:
             raise MalformedEnvelope(f"a {kind.value} must expire")
-        if payload.expires_ms - payload.issued_ms > LIFE_MS_MAX:
-            raise MalformedEnvelope(f"a {kind.value} lives at most 7 days")
+    elif rule.never_expires:
+        raise MalformedEnvelope(f"a {kind.value} must not expire")
+    elif payload.expires_ms - payload.issued_ms > rule.life_ms_max:
+        raise MalformedEnvelope(f"a {kind.value} lives at most {rule.life_ms_max} ms")
 
 
 def _is_topic(topic: object) -> bool:

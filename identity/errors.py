@@ -60,6 +60,10 @@ class EnvelopeTooLarge(MalformedEnvelope):
         self.bytes_max = bytes_max
 
 
+class MalformedBody(MalformedEnvelope):
+    """A signed envelope whose body is not what its kind carries."""
+
+
 class MalformedCid(IdentityError, ValueError):
     def __init__(self, text: str, *, why: str) -> None:
         super().__init__(f"cid {text[:80]!r}: {why}")
