@@ -1,0 +1,237 @@
+"""A live link: one task writes, one reads, one per lane hands over what arrived.
+
+The writer owns the socket. It drains the outbox into one record, writes it, and looks again:
+what was queued while a write was in flight goes into the next record together. So nothing
+waits when the link is idle, and records are large under load. A write that was cancelled
+may be partial, and then the stream is of no use: a link's tasks are cancelled only to close it.
+
+    socket ─▶ read ─▶ inbox lane 0 ─▶ deliver (control, tasks)
+                  └─▶ inbox lane 1 ─▶ deliver (sync)
+    socket ◀─ write ◀─ outbox ◀─ send
+
+Per record: one wake-up of the reader, one of a lane; per message: no task switch.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import trio
+
+from akshi_mesh.transport.errors import LinkLost, MalformedRecord
+from akshi_mesh.transport.lanes import Inbox, Outbox
+from akshi_mesh.transport.meet import Met
+from akshi_mesh.transport.records import PAYLOAD_BYTES_MAX
+from akshi_mesh.transport.wire import (
+    BYE,
+    CREDIT,
+    HEADER_BYTES,
+    LANES,
+    PING,
+    PONG,
+    READY,
+    REASON_BYTES_MAX,
+    pack,
+    unpack_credit,
+)
+
+PING_AFTER_S: Final = 20.0  # of silence
+SILENT_S: Final = 30.0  # of silence, the last 10 after a ping: the peer is gone
+RECORD_S: Final = 10.0  # a record that began to arrive must end
+WRITE_S: Final = 10.0  # a peer that gives credit but takes no bytes
+LIFE_S: Final = 24 * 3600.0
+FAREWELL_S: Final = 0.2
+# A lane lets others run after this much, so credit leaves while the rest is handled.
+_TURN_BYTES: Final = 16_384
+_CHUNK_BYTES: Final = 65_536
+_PING_MESSAGE: Final = pack(PING, b"")
+_PONG_MESSAGE: Final = pack(PONG, b"")
+
+
+class Link:
+    """Construct with a finished handshake, then ``await link.run()`` until it is over.
+
+    Args:
+        stream: any duplex stream; it is closed when `run` ends.
+        met: the handshake.
+        deliver: takes a message; its bytes are in flight until it returns.
+        on_room: called when a lane that refused has room again.
+    """
+
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        met: Met,
+        *,
+        deliver: Callable[[int, bytes], Awaitable[None]],
+        on_room: Callable[[], None],
+    ) -> None:
+        self._stream = stream
+        self._writer = met.writer
+        self._reader = met.reader
+        self._arrived = met.arrived
+        self._deliver = deliver
+        self._on_room = on_room
+        self._outbox = Outbox()
+        self._inbox = Inbox()
+        self._queued = trio.lowlevel.ParkingLot()
+        self._arrivals = tuple(trio.lowlevel.ParkingLot() for _ in range(LANES))
+        self._scope = trio.CancelScope()
+        self._why: str | None = None
+        self._farewell = False
+        self._began = self._heard_at = trio.current_time()
+        self._write_began: float | None = None
+        self._partial_since: float | None = None
+        self._pinged = False
+        self.bytes_sent = 0
+        self.bytes_received = 0
+
+    @property
+    def age_s(self) -> float:
+        return trio.current_time() - self._began
+
+    def send(self, message_type: int, body: bytes) -> bool:
+        """Queue a message; False if its lane is full or the link is closing."""
+        if self._why is not None or not self._outbox.put(message_type, body):
+            return False
+        self._queued.unpark()
+        return True
+
+    def close(self, why: str, *, farewell: bool = True) -> None:
+        """End the link; the peer is told why if that can be said at once."""
+        if self._why is None:
+            self._why = why
+            self._farewell = farewell
+            self._scope.cancel()
+
+    def tick(self, now: float) -> None:
+        """Called about once a second: pings, and ends what is dead or too old."""
+        silent_s = now - self._heard_at
+        if self._write_began is not None and now - self._write_began >= WRITE_S:
+            self.close(f"took no bytes for {WRITE_S:.0f} s", farewell=False)
+        elif self._partial_since is not None and now - self._partial_since >= RECORD_S:
+            self.close(f"a record did not end within {RECORD_S:.0f} s")
+        elif silent_s >= SILENT_S:
+            self.close(f"silent for {SILENT_S:.0f} s", farewell=False)
+        elif silent_s >= PING_AFTER_S and not self._pinged:
+            self._pinged = True
+            self._send_own(_PING_MESSAGE)
+        elif now - self._began >= LIFE_S:
+            self.close("it lived its day, a new one follows")
+
+    async def run(self) -> str:
+        """Hold the link until it ends; returns why. Errors of `deliver` propagate."""
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._until_lost, self._read)
+                    nursery.start_soon(self._until_lost, self._write)
+                    for lane in range(LANES):
+                        nursery.start_soon(self._hand_over, lane)
+            if self._farewell and self._write_began is None:
+                await self._say_bye()
+        finally:
+            self._why = self._why or "the node is stopping"
+            await trio.aclose_forcefully(self._stream)
+        return self._why
+
+    async def _until_lost(self, half: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await half()
+        except LinkLost as lost:
+            self.close(str(lost), farewell=False)
+        except MalformedRecord as failure:
+            self.close(str(failure))
+        except trio.BrokenResourceError:
+            self.close("the connection broke", farewell=False)
+
+    async def _write(self) -> None:
+        outbox, writer, stream = self._outbox, self._writer, self._stream
+        while True:
+            messages = outbox.take(PAYLOAD_BYTES_MAX)
+            if not messages:
+                await self._queued.park()
+                continue
+            now = trio.current_time()
+            record = writer.seal(messages, now)
+            self._write_began = now
+            await stream.send_all(record)
+            self._write_began = None
+            self.bytes_sent += len(record)
+            if outbox.has_room_again():
+                self._on_room()
+
+    async def _read(self) -> None:
+        self._take_in(self._arrived)
+        reader, stream = self._reader, self._stream
+        while True:
+            data = await stream.receive_some(_CHUNK_BYTES)
+            if not data:
+                raise LinkLost("the peer closed the connection")
+            now = self._heard_at = trio.current_time()
+            self._pinged = False
+            self.bytes_received += len(data)
+            messages = reader.feed(data)
+            if not reader.is_partial:
+                self._partial_since = None
+            elif messages or self._partial_since is None:
+                self._partial_since = now
+            self._take_in(messages)
+
+    def _take_in(self, messages: list[tuple[int, bytes]]) -> None:
+        lanes = set()
+        for message_type, body in messages:
+            if message_type > 0x0F:
+                lanes.add(self._inbox.arrived(message_type, body))
+            else:
+                self._take_own(message_type, body)
+        for lane in lanes:
+            self._arrivals[lane].unpark()
+
+    def _take_own(self, message_type: int, body: bytes) -> None:
+        if message_type == CREDIT:
+            self._outbox.granted(*unpack_credit(body))
+            self._queued.unpark()
+        elif message_type == PING:
+            self._send_own(_PONG_MESSAGE)
+        elif message_type == BYE:
+            raise LinkLost(f"the peer closed it: {_readable(body)}")
+        elif message_type == READY:
+            raise MalformedRecord("ready comes once")
+
+    def _send_own(self, message: bytes) -> None:
+        self._outbox.put_own(message)
+        self._queued.unpark()
+
+    async def _hand_over(self, lane: int) -> None:
+        """One lane's messages, one after another; their bytes are given back as they are done."""
+        queue, turn_bytes = self._inbox.queues[lane], 0
+        while True:
+            if not queue:
+                await self._arrivals[lane].park()
+                turn_bytes = 0
+                continue
+            message_type, body = queue.popleft()
+            await self._deliver(message_type, body)
+            size = HEADER_BYTES + len(body)
+            self._inbox.handled(lane, size)
+            if self._outbox.handled(lane, size):
+                self._queued.unpark()
+            turn_bytes += size
+            if turn_bytes >= _TURN_BYTES:
+                turn_bytes = 0
+                await trio.lowlevel.checkpoint()
+
+    async def _say_bye(self) -> None:
+        assert self._why is not None, "a farewell follows close()"
+        message = pack(BYE, self._why.encode()[:REASON_BYTES_MAX])
+        with trio.move_on_after(FAREWELL_S):
+            try:
+                await self._stream.send_all(self._writer.seal(message, trio.current_time()))
+            except trio.BrokenResourceError:
+                return  # it left first
+
+
+def _readable(text: bytes) -> str:
+    """What a peer wrote, as one line that a terminal cannot be harmed by."""
+    shown = text.decode("utf-8", "replace")
+    return "".join(letter if letter.isprintable() else "�" for letter in shown)

@@ -1,0 +1,70 @@
+"""What the transport needs of the node: somebody to talk to, and stamps that survive a restart."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+LinkState: TypeAlias = Literal["up", "dialling", "waiting"]
+
+
+class LinkSink(Protocol):
+    """Who hears of links and takes what arrives. Only `message` may wait."""
+
+    def link_up(self, peer: bytes) -> None:
+        """Messages can be sent; what was queued on an earlier link is gone."""
+
+    def link_down(self, peer: bytes, why: str) -> None:
+        """They cannot; always after a `link_up` of the same peer, once."""
+
+    def link_room(self, peer: bytes) -> None:
+        """A queue that had refused a message has room again."""
+
+    async def message(self, peer: bytes, message_type: int, body: bytes) -> None:
+        """Take one message; its bytes count as in flight until this returns.
+
+        Messages of one lane come one after another; the two lanes run beside each other.
+        """
+
+    def note(self, event: str, **facts: str | int | float) -> None:
+        """For logs and `doctor`; the transport limits how often."""
+
+
+class StampStore(Protocol):
+    """Handshake stamps, per peer, on disk before they are used."""
+
+    def next_stamp(self, peer: bytes, *, above: int) -> int:
+        """A stamp to send to `peer`: max(clock in us, last one sent to it + 1, above + 1)."""
+
+    def accept(self, peer: bytes, stamp: int) -> bool:
+        """Store `stamp` as the highest of `peer`, durably; False if one as high is stored."""
+
+    def highest(self, peer: bytes) -> int:
+        """The highest stamp accepted of `peer`; 0 if none."""
+
+
+class Chance(Protocol):
+    """Randomness for jitter, such as `random.Random`; nothing secret comes from it."""
+
+    def random(self) -> float:
+        """At least 0 and below 1."""
+
+
+class Entropy(Protocol):
+    """Random bytes that nobody can guess, such as `secrets.token_bytes`."""
+
+    def __call__(self, size: int, /) -> bytes:
+        """That many."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkInfo:
+    """One peer as `status` shows it."""
+
+    peer: bytes
+    state: LinkState
+    address: str | None
+    dialled_by_us: bool
+    since_s: float  # seconds this state of the link lasts; 0 unless up
+    last_failure: str | None
+    hint: str | None
+    bytes_sent: int
+    bytes_received: int
