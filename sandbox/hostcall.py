@@ -226,7 +226,7 @@ def decode(payload: bytes) -> Frame:
     """The frame in `payload` (type byte and body, without the length).
 
     Raises:
-        MalformedFrame: these bytes are no frame, or not its shortest form.
+        MalformedFrame: these bytes are no frame. What is one has no second form.
     """
     if not payload:
         raise MalformedFrame(why="empty")
@@ -242,13 +242,13 @@ def decode(payload: bytes) -> Frame:
                 frame = _decode_call(body)
             case Kind.ANSWER:
                 number, code = _ANSWER.unpack_from(body)
-                text = _text(body[_ANSWER.size :])
+                text = _text(body[_ANSWER.size :], bytes_max=WHY_BYTES_MAX if code else None)
                 frame = Answer(number, Fault(_CODES[code - 1], text) if code else text)
             case Kind.DONE:
                 _, fuel_used = _DONE.unpack_from(body)
                 frame = Done(_flag(body), _text(body[_DONE.size :]), fuel_used)
             case Kind.FAULT:
-                frame = Faulted(_FAULT_KINDS[body[0]], _text(body[1:]))
+                frame = Faulted(_FAULT_KINDS[body[0]], _text(body[1:], bytes_max=WHY_BYTES_MAX))
             case Kind.CHUNK:
                 frame = Chunk(body)
             case unknown:
@@ -264,9 +264,9 @@ def _flag(body: bytes, *, exact: bool = False) -> bool:
     return bool(body[0])
 
 
-def _text(data: bytes) -> str:
-    if len(data) > TEXT_BYTES_MAX:
-        raise MalformedFrame(why="text over 1 MiB")
+def _text(data: bytes, *, bytes_max: int | None = None) -> str:
+    if len(data) > (bytes_max or TEXT_BYTES_MAX):
+        raise MalformedFrame(why="text over its limit")
     try:
         return data.decode()
     except UnicodeDecodeError as malformed:
