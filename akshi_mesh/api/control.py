@@ -13,7 +13,7 @@ from typing import Protocol
 from akshi_mesh.api.shapes import (
     AgentCaps,
     AgentInfo,
-    AuditRecord,
+    AuditLine,
     CheckReport,
     Done,
     EntryInfo,
@@ -109,8 +109,8 @@ class Control(Protocol):
         """`task_id` is the whole id or a prefix of at least 8 hex digits that fits one task."""
         ...
 
-    async def task_wait(self, task_id: str, *, timeout_s: float) -> TaskInfo:
-        """As `task_get`, once the task is final or `timeout_s` has passed, whichever is first."""
+    async def task_wait(self, task_id: str, *, wait_s: float) -> TaskInfo:
+        """As `task_get`, once the task is final or `wait_s` has passed, whichever is first."""
         ...
 
     async def task_list(self, *, state: str | None, limit: int) -> list[TaskInfo]:
@@ -141,7 +141,7 @@ class Control(Protocol):
         """`any_id`: of a task, an envelope or a journal entry, or a prefix of 8 hex digits."""
         ...
 
-    async def audit_tail(self, *, limit: int, agent: str | None) -> list[AuditRecord]:
+    async def audit_tail(self, *, limit: int, agent: str | None) -> list[AuditLine]:
         """The newest `limit` records, oldest first."""
         ...
 

@@ -188,18 +188,24 @@ class Why(TypedDict):
     hint: str
 
 
-class AuditRecord(TypedDict):
-    """One line of the audit log."""
+class AuditLine(TypedDict):
+    """One record of the audit log; `count` equal ones happened from `at_ms` to `until_ms`.
 
-    seq: int
+    `event` is allowed, done, failed, refused, violation, killed or admitted; `number` is
+    that of the host call, or -1; `code` is the fault the agent got, or empty.
+    """
+
     at_ms: int
+    until_ms: int
+    event: str
     agent: str
-    capability: str
-    act: str
-    outcome: str
-    why: str
-    count: int
+    originator: str
     task_id: str
+    number: int
+    function: str
+    code: str
+    detail: str
+    count: int
 
 
 class PeerAdded(TypedDict):
