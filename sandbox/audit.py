@@ -11,11 +11,10 @@ a closed door costs the log one line a second and the count is still right.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Self
-
-from identity.errors import IdentityError
+from typing import Any, Self
 
 from identity import cbor
+from identity.errors import IdentityError
 from sandbox.errors import MalformedAuditRecord
 
 DETAIL_CHARS_MAX = 256  # a target or a path; longer ones are cut, the hash has the rest
@@ -91,7 +90,7 @@ class AuditRecord:
             MalformedAuditRecord: anything else.
         """
         try:
-            fields = cbor.loads(data, size_max=RECORD_BYTES_MAX)
+            fields: Any = cbor.loads(data, size_max=RECORD_BYTES_MAX)
         except IdentityError as malformed:
             raise MalformedAuditRecord(why=str(malformed)) from malformed
         if type(fields) is not dict or list(fields) != list(range(1, 13)):
@@ -99,12 +98,12 @@ class AuditRecord:
         types = (int, str, str, str, bytes, int, str, str, str, bytes, int, int)
         if any(type(value) is not kind for value, kind in zip(fields.values(), types, strict=True)):
             raise MalformedAuditRecord(why="a field has the wrong type")
-        at_ms, event, *rest, count, until_ms = fields.values()
-        if event not in list(Event) or count < 1 or until_ms < at_ms:
+        if fields[2] not in list(Event) or fields[11] < 1 or fields[12] < fields[1]:
             raise MalformedAuditRecord(why="a field has an impossible value")
-        if len(rest[6]) > DETAIL_CHARS_MAX:
+        if len(fields[9]) > DETAIL_CHARS_MAX:
             raise MalformedAuditRecord(why="detail is too long")
-        return cls(at_ms, Event(event), *rest, count, until_ms)
+        at_ms, event, *rest = fields.values()
+        return cls(at_ms, Event(event), *rest)
 
 
 class Folding:

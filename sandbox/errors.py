@@ -58,6 +58,14 @@ class MalformedPath(SandboxError, ValueError):
         self.why = why
 
 
+class MalformedJson(SandboxError, ValueError):
+    """Text of a guest that is not the strict JSON we asked for."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
 class MalformedFrame(SandboxError, ValueError):
     """Bytes on a worker's channel that no correct worker sends. Kill the worker."""
 

@@ -5,26 +5,21 @@ nesting beyond 32 is refused, so that no two readers of one text can disagree.
 """
 
 import json
+import re
 from typing import Any, NoReturn
 
-from sandbox.errors import SandboxError
+from sandbox.errors import MalformedJson
 
 DEPTH_MAX = 32  # of what guests send; A2A messages need 5
 PARTS_MAX = 64  # of one message
 IDS_MAX = 256  # tasks to wait for at once
 PARTS_BYTES_MAX = 48 * 1024  # so that the envelope around it stays below 60 KiB
 
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKETS = re.compile(r"[\[\]{}]")
 _CONTENT = frozenset({"text", "raw", "url", "data"})
 _TEXT_KEYS = frozenset({"text", "raw", "url", "filename", "mediaType"})
 _PART_KEYS = _CONTENT | _TEXT_KEYS | {"metadata"}
-
-
-class MalformedJson(SandboxError, ValueError):
-    """Text that is not the strict JSON we asked for."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -54,7 +49,9 @@ def read(text: str) -> Any:
     Raises:
         MalformedJson: anything that is not strict JSON.
     """
-    if _depth(text) > DEPTH_MAX:
+    if len(text) > PARTS_BYTES_MAX:
+        raise MalformedJson(f"JSON over {PARTS_BYTES_MAX} characters")
+    if _is_deep(text):
         raise MalformedJson(f"nested deeper than {DEPTH_MAX}")
     try:
         value = _DECODER.decode(text)
@@ -79,26 +76,16 @@ def write(value: object) -> str:
     return text
 
 
-def _depth(text: str) -> int:
-    """How deep brackets nest, counting those inside strings too where that may matter."""
+def _is_deep(text: str) -> bool:
+    """Whether brackets nest deeper than DEPTH_MAX. Linear, 20 ns a bracket."""
     if text.count("[") + text.count("{") <= DEPTH_MAX:
-        return 0
-    deepest = depth = 0
-    is_text = is_escaped = False
-    for character in text:
-        if is_escaped:
-            is_escaped = False
-        elif is_text:
-            is_escaped = character == "\\"
-            is_text = character != '"'
-        elif character == '"':
-            is_text = True
-        elif character in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "]}":
-            depth -= 1
-    return deepest
+        return False
+    depth = 0
+    for bracket in _BRACKETS.findall(_STRINGS.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > DEPTH_MAX:
+            return True
+    return False
 
 
 def read_parts(text: str) -> str:
@@ -108,8 +95,6 @@ def read_parts(text: str) -> str:
         MalformedJson: not 1 to 64 objects of which each has exactly one of text, raw,
             url and data; or too long.
     """
-    if len(text) > PARTS_BYTES_MAX:
-        raise MalformedJson(f"parts over {PARTS_BYTES_MAX} bytes")
     parts = read(text)
     if not isinstance(parts, list) or not 1 <= len(parts) <= PARTS_MAX:
         raise MalformedJson(f"want an array of 1 to {PARTS_MAX} parts")
@@ -134,8 +119,8 @@ def read_parts(text: str) -> str:
 def read_ids(text: str) -> tuple[str, ...]:
     """Check an array of task ids (64 lower-case hex digits each), duplicates dropped."""
     ids = read(text)
-    if not isinstance(ids, list) or not 1 <= len(ids) <= IDS_MAX:
-        raise MalformedJson(f"want an array of 1 to {IDS_MAX} ids")
+    if not isinstance(ids, list) or len(ids) > IDS_MAX:
+        raise MalformedJson(f"want an array of at most {IDS_MAX} ids")
     for id in ids:
         check_id(id)
     return tuple(dict.fromkeys(ids))

@@ -1,8 +1,8 @@
 """How an agent names a file: `/shelf/part/part`.
 
 The first part is the last component of one of `[agents.filesystem] allowed`; the
-rest lies below it. `/` alone is the list of shelves. There is one spelling of each
-path: no empty part, no `.` or `..`, no NUL, so nothing is left to be resolved.
+rest lies below it. `/` alone, or the empty text, is the list of shelves. Nothing is left to be
+resolved: no empty part, no `.` or `..`, no NUL.
 """
 
 from dataclasses import dataclass
@@ -40,6 +40,8 @@ class GuestPath:
 
     @classmethod
     def parse(cls, text: str) -> Self:
+        if text == "":
+            return cls(())
         if not text.startswith("/"):
             raise MalformedPath(text, why="want /shelf/path")
         if len(text.encode("utf-8", "surrogatepass")) > PATH_BYTES_MAX:

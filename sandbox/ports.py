@@ -68,7 +68,14 @@ class Cancelled:
     """The task was cancelled before it had a result."""
 
 
-Outcome = Completed | Failed | Cancelled
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The node stops: the task has not ended, and another attempt is due after the next start."""
+
+    why: str
+
+
+Outcome = Completed | Failed | Cancelled | Interrupted
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from sandbox.agent_address import AgentAddress, address_of
 from sandbox.capability import FUNCTIONS, Function, Parameter
 from sandbox.errors import (
     MalformedAgentAddress,
+    MalformedJson,
     MalformedPath,
     MalformedRequest,
     ProtocolBroken,
@@ -194,7 +195,7 @@ def _read(function: Function, arguments: Sequence[str | int], size: int) -> Wish
         return Unreadable(f"arguments over {ARGUMENTS_BYTES_MAX} bytes")
     try:
         return _READERS[function.name](*arguments)
-    except (MalformedRequest, MalformedPath, MalformedAgentAddress, guest_json.MalformedJson) as no:
+    except (MalformedRequest, MalformedPath, MalformedAgentAddress, MalformedJson) as no:
         return Unreadable(no.why)
 
 
