@@ -46,7 +46,22 @@ def zig(folder: str, name: str, *more: str) -> Recipe:
     return Recipe(f"{folder}/{name}.wasm", (f"{folder}/{name}.zig", *shared, *SDK, WIT))
 
 
-RECIPES = (zig("examples/agents", "echo"),)
+def wat(name: str) -> Recipe:
+    return Recipe(f"tests/agents/{name}.wasm", (f"tests/agents/{name}.wat",))
+
+
+RECIPES = (
+    zig("examples/agents", "echo"),
+    zig("examples/agents", "every"),
+    zig("examples/agents", "librarian", "ranking.zig"),
+    zig("examples/agents", "reader", "ranking.zig"),
+    zig("examples/agents", "relay"),
+    zig("examples/agents", "scribe"),
+    zig("tests/agents", "hostile"),
+    wat("foreign_function"),
+    wat("foreign_wasi"),
+    wat("slow_start"),
+)
 
 
 class BuildFailed(Exception):

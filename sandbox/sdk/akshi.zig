@@ -7,10 +7,11 @@
 //! a string asks `cabi_realloc` for the room.
 
 const root = @import("root");
+const std = @import("std");
 pub const json = @import("json.zig");
 pub const memory = @import("memory.zig");
 /// An agent's root file says `pub const panic = akshi.panic;`: a trap needs no message.
-pub const panic = @import("std").debug.no_panic;
+pub const panic = std.debug.no_panic;
 
 pub const Code = enum(u8) {
     @"capability-denied",
@@ -120,6 +121,32 @@ pub const a2a = struct {
     pub fn cancel(id: String) Failure![]u8 {
         return call(raw.cancel, .{id});
     }
+
+    /// A task that ended, out of the A2A Task that `wait` answers with.
+    pub const Ended = struct {
+        id: []const u8,
+        completed: bool,
+        /// Of the first artifact; null if there is none.
+        parts: json.Value,
+        /// What the status says in words; empty if nothing.
+        why: []const u8,
+    };
+
+    /// Waits for the first of `ids` (a JSON array) to end; null if none did in time.
+    pub fn ended(ids: String, timeout_ms: u32) Failure!?Ended {
+        const task = json.parse(try wait(ids, timeout_ms)) catch
+            return giveUp("the answer of a2a.wait is not JSON");
+        if (task == .null) return null;
+        const status = task.get("status");
+        const state = status.get("state").text() orelse "";
+        const artifact = task.get("artifacts").first();
+        return .{
+            .id = task.get("id").text() orelse "",
+            .completed = std.mem.eql(u8, state, "TASK_STATE_COMPLETED"),
+            .parts = if (artifact) |item| item.value.get("parts") else .null,
+            .why = joined(status.get("message").get("parts")) catch state,
+        };
+    }
 };
 
 pub const mcp = struct {
@@ -209,7 +236,7 @@ pub const host = struct {
 /// Flattens strings to (pointer, length), as the canonical ABI does.
 inline fn call(comptime import: anytype, arguments: anytype) Failure![]u8 {
     var returned: Returned = undefined;
-    var flat: @import("std").meta.ArgsTuple(@TypeOf(import)) = undefined;
+    var flat: std.meta.ArgsTuple(@TypeOf(import)) = undefined;
     comptime var at = 0;
     inline for (arguments) |argument| {
         if (@TypeOf(argument) == u32) {

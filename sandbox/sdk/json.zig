@@ -119,35 +119,44 @@ const Reader = struct {
     fn string(reader: *Reader) Malformed![]const u8 {
         try reader.expect('"');
         const start = reader.at;
-        var end = start;
+        var end = start; // of what is decoded; the same as `at` until the first escape
         while (true) {
-            var byte = reader.peek();
-            if (byte < 0x20) return error.Malformed; // also the end of the text
+            const plain = reader.at;
+            reader.at = plainEnd(reader.text, plain);
+            if (end != plain) std.mem.copyForwards(u8, reader.text[end..], reader.text[plain..reader.at]);
+            end += reader.at - plain;
+            const byte = reader.peek();
             reader.at += 1;
             if (byte == '"') return reader.text[start..end];
-            if (byte == '\\') {
-                byte = reader.peek();
-                reader.at += 1;
-                byte = switch (byte) {
-                    '"', '\\', '/' => byte,
-                    'b' => 0x08,
-                    'f' => 0x0c,
-                    'n' => '\n',
-                    'r' => '\r',
-                    't' => '\t',
-                    'u' => {
-                        // Six bytes of escape are never fewer than those they stand for.
-                        const code = try reader.escaped();
-                        end += std.unicode.utf8Encode(code, reader.text[end..]) catch
-                            return error.Malformed;
-                        continue;
-                    },
-                    else => return error.Malformed,
-                };
-            }
-            reader.text[end] = byte;
-            end += 1;
+            if (byte != '\\') return error.Malformed; // a control, or the end of the text
+            end += try reader.escape(end);
         }
+    }
+
+    fn plainEnd(text: []const u8, start: usize) usize {
+        var at = start;
+        while (at < text.len and text[at] >= 0x20 and text[at] != '"' and text[at] != '\\') at += 1;
+        return at;
+    }
+
+    /// Writes what an escape stands for at `to`; never more bytes than it has itself.
+    fn escape(reader: *Reader, to: usize) Malformed!usize {
+        const byte = reader.peek();
+        reader.at += 1;
+        reader.text[to] = switch (byte) {
+            '"', '\\', '/' => byte,
+            'b' => 0x08,
+            'f' => 0x0c,
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => {
+                const code = try reader.escaped();
+                return std.unicode.utf8Encode(code, reader.text[to..]) catch error.Malformed;
+            },
+            else => return error.Malformed,
+        };
+        return 1;
     }
 
     fn escaped(reader: *Reader) Malformed!u21 {

@@ -2,6 +2,8 @@
 //!
 //! An agent that reads much in one task brackets each step with `mark` and `release`.
 
+const std = @import("std");
+
 const page_bytes = 65536;
 const heap_base = @extern(*u8, .{ .name = "__heap_base" });
 
@@ -66,5 +68,3 @@ pub fn reallocate(old: u32, old_length: u32, alignment: u32, length: u32) callco
     if (kept > 0) @memcpy(new[0..kept], @as([*]const u8, @ptrFromInt(old))[0..kept]);
     return @intFromPtr(new);
 }
-
-const std = @import("std");

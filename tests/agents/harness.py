@@ -29,7 +29,7 @@ FUNCTIONS = {
     "task": ("progress", "is-cancelled", "log", "now", "random"),
 }
 MEMORY_BYTES = 16 << 20
-FUEL = 2_000_000_000
+FUEL = 10_000_000_000  # what a node gives by default
 
 Argument = str | int
 Handler = Callable[..., str]
@@ -121,6 +121,9 @@ class Agent:
     @classmethod
     def example(cls, name: str) -> "Agent":
         return cls(EXAMPLES / f"{name}.wasm")
+
+
+Examples = dict[str, Agent]
 
 
 def task_json(*texts: str, sender: str = "did:key:zTest") -> str:
