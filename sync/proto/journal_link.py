@@ -1,0 +1,74 @@
+"""What the journal engine remembers of one live link; gone when the link is."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from sync.proto.journal_messages import NAMES_MAX
+
+KNOWN_MAX: Final = (
+    8_192  # logs whose size at the peer is remembered; at the bound all are forgotten
+)
+REFUSED_MAX: Final = 4_096  # authors that a peer refuses; at the bound the oldest is told again
+ATTESTED_MAX: Final = 4_096  # authors whose attestation was sent
+SERVED_MAX: Final = 4  # times one stretch is sent to one peer between two reconciliations
+PROBES_MAX: Final = 128  # leaves told to one peer between two reconciliations
+
+
+@dataclass(slots=True)
+class Link:
+    """One peer, while it is connected."""
+
+    peer: bytes
+    mine: tuple[str, ...]
+    reconcile_s: float
+    theirs: frozenset[str] | None = None  # None until they have told
+    refused: dict[tuple[str, bytes], None] = field(default_factory=dict)  # by the peer
+    told: dict[tuple[str, bytes], None] = field(default_factory=dict)  # refusals we have sent
+    asked: dict[tuple[str, bytes], None] = field(default_factory=dict)  # for whose attestation
+    known: dict[bytes, int] = field(default_factory=dict)
+    attested: dict[bytes, None] = field(default_factory=dict)
+    served: dict[tuple[bytes, int], int] = field(default_factory=dict)
+    probes: int = 0
+    names_answered: bool = False
+
+    @property
+    def shared(self) -> frozenset[str]:
+        """Journals that both sides have named."""
+        return frozenset() if self.theirs is None else self.theirs.intersection(self.mine)
+
+    def note_size(self, log: bytes, size: int) -> None:
+        """The peer has at least `size` entries of `log`."""
+        if len(self.known) >= KNOWN_MAX:
+            self.known.clear()
+        self.known[log] = max(size, self.known.get(log, 0))
+
+    def may_serve(self, log: bytes, start: int) -> bool:
+        """Whether this stretch was not asked for too often; counts it."""
+        if len(self.served) >= KNOWN_MAX:
+            return False
+        count = self.served[log, start] = self.served.get((log, start), 0) + 1
+        return count <= SERVED_MAX
+
+    def may_tell_leaf(self) -> bool:
+        self.probes += 1
+        return self.probes <= PROBES_MAX
+
+    def renew_budgets(self) -> None:
+        self.served.clear()
+        self.probes = 0
+        self.names_answered = False
+
+
+def remember(table: dict[tuple[str, bytes], None], key: tuple[str, bytes]) -> bool:
+    """Put `key` into a bounded table; False if it was there."""
+    if key in table:
+        return False
+    if len(table) >= REFUSED_MAX:
+        del table[next(iter(table))]
+    table[key] = None
+    return True
+
+
+def names_for(names: set[str]) -> tuple[str, ...]:
+    """What is announced: in order, and no more than one message may hold."""
+    return tuple(sorted(names)[:NAMES_MAX])
