@@ -29,6 +29,7 @@ from sandbox.hostcall import (
     FaultKind,
     Frame,
     Kind,
+    Limits,
     Parser,
     Ready,
     encode,
@@ -42,6 +43,11 @@ COMMAND: Final = (sys.executable, "-I", "-m", "sandbox.worker.zygote")
 RESTART_PAUSE_S: Final = 0.2  # guess: a zygote that dies at once must not take a core
 _READ_BYTES: Final = 64 << 10
 _DESCRIPTORS_MAX: Final = 2
+_CLOSE_ON_EXEC: Final = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # Linux
+# A backstop behind the guest's own limits: a text is there as bytes, as characters of up
+# to 4 bytes, and in the memory it came from; wasmtime and the interpreter besides.
+_COPIES: Final = 6
+_BESIDES_BYTES: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ class WorkerProcess:
         """
         try:
             await self._channel.send_all(encode(frame))
-        except trio.BrokenResourceError as lost:
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as lost:
             raise WorkerLost(why="its channel is closed") from lost
 
     async def receive(self) -> Frame:
@@ -109,7 +115,7 @@ class WorkerProcess:
         while (frame := self._parser.next()) is None:
             try:
                 data = await self._channel.receive_some(_READ_BYTES)
-            except trio.BrokenResourceError as lost:
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as lost:
                 raise WorkerLost(why="its channel is closed") from lost
             if not data:
                 raise WorkerLost(why="it closed its channel")
@@ -180,35 +186,38 @@ class Zygote:
 
         Raises:
             JailMissing: this host cannot lock workers in, and that is required.
+            ZygoteLost: the first one ended before it was ready; the installation is broken.
         """
-        first = True
+        ready_once = False
         while True:
             process, control = self._execute()
             try:
-                why = await self._serve(control, task_status if first else None)
+                why = await self._serve(control, None if ready_once else task_status)
+                ready_once = ready_once or self._up.is_set()
             finally:
                 self._control = None
                 control.close()
                 process.kill()
                 process.wait()
                 self._lose_all()
-            first = False
+            if not ready_once:
+                raise ZygoteLost(why=f"{why} before it was ready")
             log.warning("zygote.lost", why=why)
             await trio.sleep(RESTART_PAUSE_S)
 
-    async def spawn(self, module: Memfile, *, data_bytes: int) -> WorkerProcess:
+    async def spawn(self, module: Memfile, limits: Limits) -> WorkerProcess:
         """A new worker with `module` (compiled code) loaded, jailed, waiting for its first task.
 
         Args:
             module: from `Compiler.compiled`; stays the caller's.
-            data_bytes: private memory for guest and conversions together.
+            limits: the largest that a `Run` will ask for; it bounds the process's memory.
 
         Raises:
             ComponentRefused: it cannot be loaded; why is for the operator.
             SpawnFailed: no process could be made, or it died before it was ready.
             ZygoteLost: the zygote ended meanwhile; try again.
         """
-        worker = await self._order(Purpose.WORK, module, data_bytes, FROM_WORKER)
+        worker = await self._order(Purpose.WORK, module, _data_bytes(limits), FROM_WORKER)
         try:
             frame = await worker.receive()
             if isinstance(frame, Faulted):
@@ -222,8 +231,8 @@ class Zygote:
             worker.jailed = frame.jailed
         except WorkerLost as lost:
             worker.kill()
-            how = await worker.wait()
             worker.close()
+            how = await worker.wait()
             raise SpawnFailed(why=f"the worker ended while loading: {how}", how=how) from lost
         except BaseException:
             worker.kill()
@@ -258,6 +267,10 @@ class Zygote:
         self._births[number] = birth
         try:
             await self._send(Order(purpose, number, data_bytes).pack(), payload)
+        except BaseException:
+            del self._births[number]
+            raise
+        try:
             await birth.said.wait()
         except trio.Cancelled:
             # The child may be born later: whoever hears of it kills it.
@@ -307,7 +320,7 @@ class Zygote:
         while True:
             try:
                 data, ancillary, _, _ = await control.recvmsg(
-                    REPORT_BYTES, socket.CMSG_SPACE(4 * _DESCRIPTORS_MAX)
+                    REPORT_BYTES, socket.CMSG_SPACE(4 * _DESCRIPTORS_MAX), _CLOSE_ON_EXEC
                 )
             except ConnectionResetError:
                 return "it closed its control socket"
@@ -363,6 +376,10 @@ class Zygote:
             worker.kill()  # the kernel has done so already, or does so now
             worker.ended(Exit())
         self._workers.clear()
+
+
+def _data_bytes(limits: Limits) -> int:
+    return _COPIES * limits.memories * limits.memory_bytes + _BESIDES_BYTES
 
 
 def _exit(value: int) -> Exit:

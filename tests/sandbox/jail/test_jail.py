@@ -26,7 +26,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 HOSTILE = Path(hostile.__file__)
-DATA_BYTES = 64 << 20
 OTHER_UID = "54321"
 USERS = [
     pytest.param((), id="as we are"),
@@ -48,7 +47,7 @@ async def zygote(request: pytest.FixtureRequest, nursery: trio.Nursery) -> Async
 
 async def spawn(zygote: Zygote) -> WorkerProcess:
     with Memfile(b"unused") as nothing:
-        return await zygote.spawn(nothing, data_bytes=DATA_BYTES)
+        return await zygote.spawn(nothing, Limits(fuel=1))
 
 
 def status_of(worker: WorkerProcess) -> str:

@@ -20,7 +20,6 @@ from tests.sandbox.worker import components
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the jail is Linux only")
 
-DATA_BYTES = 200 << 20
 LIMITS = Limits(fuel=2_000_000_000)
 SPINNING = Run(Limits(fuel=1 << 62), "spin")
 Compile = Callable[[str], Memfile]
@@ -50,7 +49,7 @@ async def zygote(nursery: trio.Nursery) -> AsyncIterator[Zygote]:
 
 
 async def test_a_jailed_guest_calls_the_host_and_answers(zygote: Zygote, compiled: Compile) -> None:
-    async with await zygote.spawn(compiled(components.ECHO), data_bytes=DATA_BYTES) as worker:
+    async with await zygote.spawn(compiled(components.ECHO), LIMITS) as worker:
         assert worker.jailed
         for number_of_task in range(3):
             await worker.send(Run(LIMITS, f"tälk {number_of_task}"))
@@ -66,7 +65,7 @@ async def test_a_jailed_guest_calls_the_host_and_answers(zygote: Zygote, compile
 async def test_a_fault_is_an_answer_and_the_guest_lives_on(
     zygote: Zygote, compiled: Compile
 ) -> None:
-    async with await zygote.spawn(compiled(components.ECHO), data_bytes=DATA_BYTES) as worker:
+    async with await zygote.spawn(compiled(components.ECHO), LIMITS) as worker:
         for code in FaultCode:
             await worker.send(Run(LIMITS, "x"))
             await worker.receive()
@@ -91,7 +90,7 @@ async def test_a_fault_is_an_answer_and_the_guest_lives_on(
 async def test_a_guest_that_breaks_ends_its_attempt_and_not_its_worker(
     zygote: Zygote, compiled: Compile, body: str, kind: FaultKind
 ) -> None:
-    async with await zygote.spawn(compiled(body), data_bytes=DATA_BYTES) as worker:
+    async with await zygote.spawn(compiled(body), LIMITS) as worker:
         for _ in range(2):
             await worker.send(Run(Limits(fuel=20_000_000), "x"))
             fault = await worker.receive()
@@ -102,7 +101,7 @@ async def test_a_guest_that_breaks_ends_its_attempt_and_not_its_worker(
 async def test_arguments_over_the_limit_are_refused_before_they_leave_the_worker(
     zygote: Zygote, compiled: Compile
 ) -> None:
-    async with await zygote.spawn(compiled(components.HUGE_CALL), data_bytes=DATA_BYTES) as worker:
+    async with await zygote.spawn(compiled(components.HUGE_CALL), LIMITS) as worker:
         await worker.send(Run(LIMITS, "x"))
         done = await worker.receive()
         assert isinstance(done, Done)
@@ -110,7 +109,7 @@ async def test_arguments_over_the_limit_are_refused_before_they_leave_the_worker
 
 
 async def test_memory_ends_at_its_limit(zygote: Zygote, compiled: Compile) -> None:
-    async with await zygote.spawn(compiled(components.GROW), data_bytes=DATA_BYTES) as worker:
+    async with await zygote.spawn(compiled(components.GROW), LIMITS) as worker:
         await worker.send(Run(LIMITS, "still here"))
         done = await worker.receive()
         assert isinstance(done, Done)
@@ -118,7 +117,7 @@ async def test_memory_ends_at_its_limit(zygote: Zygote, compiled: Compile) -> No
 
 
 async def test_each_task_has_a_store_of_its_own(zygote: Zygote, compiled: Compile) -> None:
-    async with await zygote.spawn(compiled(components.COUNT), data_bytes=DATA_BYTES) as worker:
+    async with await zygote.spawn(compiled(components.COUNT), LIMITS) as worker:
         for _ in range(3):
             await worker.send(Run(LIMITS, "x"))
             done = await worker.receive()
@@ -130,8 +129,8 @@ async def test_a_spinning_guest_dies_at_once_and_its_neighbour_lives(
     zygote: Zygote, compiled: Compile
 ) -> None:
     async with (
-        await zygote.spawn(compiled(components.SPIN), data_bytes=DATA_BYTES) as spinner,
-        await zygote.spawn(compiled(components.SILENT), data_bytes=DATA_BYTES) as neighbour,
+        await zygote.spawn(compiled(components.SPIN), LIMITS) as spinner,
+        await zygote.spawn(compiled(components.SILENT), LIMITS) as neighbour,
     ):
         await spinner.send(SPINNING)
         await neighbour.send(Run(LIMITS, "hello"))
@@ -148,11 +147,11 @@ async def test_a_spinning_guest_dies_at_once_and_its_neighbour_lives(
 
 async def test_bytes_that_are_no_compiled_component_are_refused(zygote: Zygote) -> None:
     with Memfile(b"no machine code at all") as module, pytest.raises(ComponentRefused):
-        await zygote.spawn(module, data_bytes=DATA_BYTES)
+        await zygote.spawn(module, LIMITS)
 
 
 async def test_a_worker_ends_when_its_channel_closes(zygote: Zygote, compiled: Compile) -> None:
-    worker = await zygote.spawn(compiled(components.SILENT), data_bytes=DATA_BYTES)
+    worker = await zygote.spawn(compiled(components.SILENT), LIMITS)
     worker.close()
     assert (await worker.wait()).code == 0
     assert zygote.workers == []
@@ -162,7 +161,7 @@ async def test_a_dead_zygote_takes_its_workers_along_and_is_replaced(
     zygote: Zygote, compiled: Compile
 ) -> None:
     module = compiled(components.SPIN)
-    orphan = await zygote.spawn(module, data_bytes=DATA_BYTES)
+    orphan = await zygote.spawn(module, LIMITS)
     await orphan.send(SPINNING)
     stat = Path(f"/proc/{orphan.pid}/stat").read_text()
     zygote_pid = int(stat.rpartition(")")[2].split()[1])
@@ -172,13 +171,13 @@ async def test_a_dead_zygote_takes_its_workers_along_and_is_replaced(
     with pytest.raises(WorkerLost):
         await orphan.receive()
     orphan.close()
-    async with await zygote.spawn(module, data_bytes=DATA_BYTES) as worker:
+    async with await zygote.spawn(module, LIMITS) as worker:
         assert worker.pid != orphan.pid
 
 
 async def test_kill_all_leaves_nobody(zygote: Zygote, compiled: Compile) -> None:
     module = compiled(components.SPIN)
-    workers = [await zygote.spawn(module, data_bytes=DATA_BYTES) for _ in range(4)]
+    workers = [await zygote.spawn(module, LIMITS) for _ in range(4)]
     for worker in workers:
         await worker.send(SPINNING)
     zygote.kill_all()
