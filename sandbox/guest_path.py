@@ -35,7 +35,9 @@ class GuestPath:
                 raise MalformedPath(str(self), why="an empty, . or .. part")
             if "/" in part or "\0" in part:
                 raise MalformedPath(str(self), why="a character that no file name has")
-            if len(part.encode("utf-8", "surrogatepass")) > PART_BYTES_MAX:
+            if any("\ud800" <= character <= "\udfff" for character in part):
+                raise MalformedPath(str(self), why="text that is no unicode")
+            if len(part.encode()) > PART_BYTES_MAX:
                 raise MalformedPath(str(self), why=f"a part over {PART_BYTES_MAX} bytes")
 
     @classmethod

@@ -26,7 +26,7 @@ from sandbox.guest_path import GuestPath
 
 FILE_BYTES_MAX = 1 << 20
 ANSWER_BYTES_MAX = 1 << 20
-ENTRIES_SCANNED_MAX = 20_000  # of one directory: about 20 ms; larger ones are refused
+ENTRIES_SCANNED_MAX = 20_000  # of one directory: about 20 ms in a thread
 
 _OPENAT2 = 437  # x86_64 and aarch64 alike
 _RESOLVE = 0x01 | 0x02 | 0x04 | 0x08  # NO_XDEV, NO_MAGICLINKS, NO_SYMLINKS, BENEATH
@@ -82,7 +82,7 @@ class Shelf:
                 raise ActFailed(FaultCode.INVALID, f"{path} is no directory")
             directory = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_DIRECTORY)
             try:
-                names = self._names(directory, path, after)
+                names = self._names(directory, _real(place), path, after)
                 # One more than asked for tells whether there is a next page.
                 page = heapq.nsmallest(limit + 1, names)
                 files = [_describe(name, directory) for name in page[:limit]]
@@ -101,14 +101,15 @@ class Shelf:
         finally:
             os.close(root)
         try:
-            real = str(Path(f"/proc/self/fd/{place}").readlink())
+            real = _real(place)
             if any(real == home or real.startswith(f"{home}/") for home in self.hidden):
                 raise ActFailed(FaultCode.NOT_ALLOWED, f"{path} belongs to the node itself")
             yield place
         finally:
             os.close(place)
 
-    def _names(self, directory: int, path: GuestPath, after: str) -> list[str]:
+    def _names(self, directory: int, real: str, path: GuestPath, after: str) -> list[str]:
+        """What an agent can read, beyond `after`: regular files and directories it may see."""
         names: list[str] = []
         with os.scandir(directory) as entries:
             for scanned, entry in enumerate(entries, start=1):
@@ -116,7 +117,11 @@ class Shelf:
                     raise ActFailed(
                         FaultCode.INVALID, f"{path} has more than {ENTRIES_SCANNED_MAX} entries"
                     )
-                if entry.name > after and _is_text(entry.name):
+                if entry.is_dir(follow_symlinks=False):
+                    is_ours = f"{real}/{entry.name}" not in self.hidden
+                else:
+                    is_ours = entry.is_file(follow_symlinks=False)
+                if is_ours and entry.name > after and _is_text(entry.name):
                     names.append(entry.name)
         return names
 
@@ -128,6 +133,10 @@ def list_shelves(names: Sequence[str], *, after: str, limit: int) -> str:
     return guest_json.write(
         {"files": files, "next": page[limit - 1] if len(page) > limit else None}
     )
+
+
+def _real(place: int) -> str:
+    return str(Path(f"/proc/self/fd/{place}").readlink())
 
 
 def _openat2(root: int, below: str) -> int:
@@ -162,16 +171,14 @@ def _read_whole(place: int, path: GuestPath) -> bytes:
 
 
 def _describe(name: str, directory: int) -> dict[str, object] | None:
-    """Name, kind and size; None for what cannot be read anyway: links, pipes, devices."""
+    """Name, kind and size; None if it went away while we looked."""
     try:
         found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:  # it went away while we looked
+    except FileNotFoundError:
         return None
-    if stat.S_ISREG(found.st_mode):
-        return {"name": name, "kind": "file", "bytes": found.st_size}
     if stat.S_ISDIR(found.st_mode):
         return {"name": name, "kind": "directory", "bytes": 0}
-    return None
+    return {"name": name, "kind": "file", "bytes": found.st_size}
 
 
 def _is_text(name: str) -> bool:

@@ -33,13 +33,7 @@ from sandbox.host.attempt import Attempt
 from sandbox.host.boundary import Desk
 from sandbox.host.compile import Compiled, Compiler
 from sandbox.host.errors import ComponentRefused, SpawnFailed
-from sandbox.host.worker_session import (
-    Broken,
-    Ending,
-    Session,
-    data_bytes_of,
-    limits_of,
-)
+from sandbox.host.worker_session import Broken, Ending, Session, limits_of
 from sandbox.host.zygote import WorkerProcess, Zygote
 from sandbox.ports import Cancelled, Failed, Interrupted, Outcome, TaskRun
 
@@ -279,9 +273,7 @@ class AgentRunner:
                 if self._stopped_why or self._compiled is None:
                     raise AgentUnavailable(self.spec.name, why=self._stopped_why)
                 try:
-                    return await self._zygote.spawn(
-                        self._compiled.code, data_bytes=data_bytes_of(self.spec)
-                    )
+                    return await self._zygote.spawn(self._compiled.code, self._limits)
                 except ZygoteLost:
                     await trio.sleep(ZYGOTE_PAUSE_S)
                 except SpawnFailed as failure:

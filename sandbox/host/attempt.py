@@ -63,6 +63,7 @@ from sandbox.request import (
 
 TOKENS_PER_CHARACTER = 1 / 1_024
 TOKENS_OF_A_THREAD = 4.0  # files and searches: a thread hop and some system calls
+TOKENS_OF_A_LISTING = 16.0  # looks at every name of a directory
 CALLS_PER_TASK_MAX = 100_000
 KEPT_BYTES_MAX = 16 << 20  # remembered answers of one task
 
@@ -301,14 +302,15 @@ class Attempt:
             self._clock_s = trio.current_time() + left_s
 
     async def _look_at_files(self, wish: ListFiles | ReadFile, root: str) -> str:
-        self._charge(TOKENS_OF_A_THREAD)
         if isinstance(wish, ListFiles) and not wish.path.parts:
             names = [mount_name(path) for path in self.desk.spec.filesystem_allowed]
             return filesystem.list_shelves(names, after=wish.after, limit=wish.limit)
+        self._charge(TOKENS_OF_A_THREAD)
         shelf = self.desk.shelves[root]
         if isinstance(wish, ReadFile):
             look = partial(shelf.read, wish.path)
         else:
+            self._charge(TOKENS_OF_A_LISTING)
             look = partial(shelf.list_files, wish.path, after=wish.after, limit=wish.limit)
         return await self._waited(
             trio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=self.desk.threads)

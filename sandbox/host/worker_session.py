@@ -27,7 +27,6 @@ from sandbox.ports import Cancelled, Completed, Failed, Interrupted, Outcome, Ta
 
 WHY_CHARS_MAX = 500  # of what a guest says about its failure; it goes into a signed result
 MEMORIES_MAX = 3  # QuickJS needs three
-CONVERSION_BYTES = 48 << 20  # one host call in and out, as Python text, measured with room
 
 _CODES = {
     FaultKind.TRAP: "trapped",
@@ -140,8 +139,3 @@ def task_json(task: TaskRun) -> str:
 def limits_of(spec: AgentSpec) -> Limits:
     """What one attempt of the agent may use."""
     return Limits(fuel=spec.fuel, memory_bytes=spec.memory_mb << 20, memories=MEMORIES_MAX)
-
-
-def data_bytes_of(spec: AgentSpec) -> int:
-    """Private memory of a worker: all the guest's memories, and room to convert its texts."""
-    return MEMORIES_MAX * (spec.memory_mb << 20) + CONVERSION_BYTES
