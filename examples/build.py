@@ -58,6 +58,12 @@ RECIPES = (
     zig("examples/agents", "relay"),
     zig("examples/agents", "scribe"),
     zig("tests/agents", "hostile"),
+    zig("tests/agents", "mirror"),
+    Recipe(
+        "examples/build/python_hello.wasm",
+        ("examples/agents/python_hello/hello.py", "sandbox/sdk/akshi.py", WIT),
+        committed=False,  # 18 MB of interpreter; `make agents` builds it
+    ),
     wat("foreign_function"),
     wat("foreign_wasi"),
     wat("slow_start"),
@@ -164,12 +170,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 continue
             component = components[recipe.component] = build(recipe, Path(work, name))
             same = path.is_file() and path.read_bytes() == component
-            print(f"{'same   ' if same else 'differs'} {len(component):>9} {recipe.component}")
-            if wanted.check and recipe.committed:
-                differing += [] if same else [recipe.component]
-            else:
+            verdict = "same" if same else "differs" if recipe.committed else "built"
+            print(f"{verdict:<8} {len(component):>9} {recipe.component}")
+            if not wanted.check or not recipe.committed:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(component)
+            elif not same:
+                differing.append(recipe.component)
     lock = lock_of(components)
     if not wanted.check:
         LOCK.write_text(lock)

@@ -112,9 +112,10 @@ class Host:
 class Agent:
     """One compiled component; compiling is the dear part, so tests share it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_fast: bool = True) -> None:
         config = Config()
         config.consume_fuel = True
+        config.cranelift_opt_level = "speed" if is_fast else "none"
         self.engine = Engine(config)
         self.component = Component(self.engine, path.read_bytes())
 
