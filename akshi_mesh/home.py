@@ -10,6 +10,7 @@ $AKSHI_HOME_DIR, else $XDG_DATA_HOME/akshi, else ~/.local/share/akshi        070
 
 import fcntl
 import os
+import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from typing import Self
 from akshi_mesh.errors import Refused, Unreachable, UsageError
 
 SOCKET_PATH_BYTES_MAX = 100  # sun_path holds 108 on Linux, 104 on macOS
+TOKEN_BYTES = 32
+TOKEN_BYTES_MAX = 1_024
 _PRIVATE_DIRECTORY = 0o700
 
 
@@ -148,6 +151,21 @@ class Home:
 
     def _directories(self) -> tuple[Path, ...]:
         return (self.path, self.security, self.run_path, self.cache_path)
+
+    def api_token(self) -> str:
+        """What a caller of the API must show; drawn once a home, readable by its owner only."""
+        from identity.errors import FileExists, FileMissing
+        from identity.files import read_private, write_private
+
+        try:
+            return read_private(self.token_path, bytes_max=TOKEN_BYTES_MAX).decode("ascii").strip()
+        except FileMissing:
+            token = secrets.token_urlsafe(TOKEN_BYTES)
+        try:
+            write_private(self.token_path, token.encode() + b"\n", replace=False)
+        except FileExists:  # another command was quicker; its token counts
+            return self.api_token()
+        return token
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -130,8 +130,8 @@ class Client:
     def trust_remove(self, who: str) -> shapes.Done:
         return cast(shapes.Done, self.call("trust_remove", who=who))
 
-    def trust_revoked(self, revocation: bytes) -> shapes.Done:
-        return cast(shapes.Done, self.call("trust_revoked", revocation=revocation.hex()))
+    def trust_revoked(self, revocation: bytes) -> shapes.TrustedInfo:
+        return cast(shapes.TrustedInfo, self.call("trust_revoked", revocation=revocation.hex()))
 
     def trust_accept_fork(self, who: str) -> shapes.Done:
         return cast(shapes.Done, self.call("trust_accept_fork", who=who))

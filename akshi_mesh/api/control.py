@@ -68,8 +68,8 @@ class Control(Protocol):
         """Close the link and cancel that peer's tasks within a second."""
         ...
 
-    async def trust_revoked(self, revocation: bytes) -> Done:
-        """Take a self-signed revocation; that DID is dropped for good."""
+    async def trust_revoked(self, revocation: bytes) -> TrustedInfo:
+        """Take a self-signed revocation; that DID, which is the answer, is dropped for good."""
         ...
 
     async def trust_accept_fork(self, who: str) -> Done:

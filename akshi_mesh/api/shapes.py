@@ -153,6 +153,7 @@ class EntryInfo(TypedDict):
     tag: str
     text: str
     originator: str
+    task_id: str | None
     score: float | None
 
 
@@ -195,6 +196,7 @@ class AuditLine(TypedDict):
     that of the host call, or -1; `code` is the fault the agent got, or empty.
     """
 
+    seq: int
     at_ms: int
     until_ms: int
     event: str

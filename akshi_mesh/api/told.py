@@ -2,25 +2,31 @@
 
 from akshi_mesh.api.errors import BadRequest, ControlError, Damaged, Denied, NotKnown
 from akshi_mesh.transport.errors import TransportError
-from identity.errors import IdentityError, NotTrusted, TrustRefused
-from sandbox.errors import AgentUnavailable, SandboxError, UnknownAgent
-from sync.errors import DatabaseDamaged, SyncError, UnknownTask
+from identity.errors import IdentityError, TrustRefused
+from sandbox.errors import (
+    AgentBusy,
+    AgentUnavailable,
+    JailMissing,
+    SandboxError,
+    UnknownAgent,
+)
+from sync.errors import DatabaseDamaged, StoreError, SubmitRefused, SyncError, UnknownTask
+from sync.journal_errors import JournalDamaged
 
 FAMILIES = (IdentityError, SandboxError, SyncError, TransportError)
 
 
 def told(error: IdentityError | SandboxError | SyncError | TransportError) -> ControlError:
     """`error` with the exit code and HTTP status of the one whose turn it is."""
+    kind: type[ControlError]
     match error:
-        case NotTrusted() | TrustRefused():
-            kind: type[ControlError] = Denied
+        case TrustRefused() | AgentBusy() | SubmitRefused() | StoreError():
+            kind = Damaged if isinstance(error, DatabaseDamaged) else Denied
+        case JournalDamaged():
+            kind = Damaged
         case UnknownAgent() | UnknownTask():
             kind = NotKnown
-        case AgentUnavailable():
-            kind = Denied
-        case DatabaseDamaged():
-            kind = Damaged
-        case SyncError():
+        case AgentUnavailable() | JailMissing():
             kind = Denied
         case _:
             kind = BadRequest

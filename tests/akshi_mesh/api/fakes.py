@@ -113,9 +113,9 @@ class FakeControl:
         self._note("trust_remove", who)
         return {"note": "its link is closed"}
 
-    async def trust_revoked(self, revocation: bytes) -> shapes.Done:
+    async def trust_revoked(self, revocation: bytes) -> shapes.TrustedInfo:
         self._note("trust_revoked", revocation)
-        return {"note": ""}
+        return {**await self.trust_show(DID), "state": "revoked"}
 
     async def trust_accept_fork(self, who: str) -> shapes.Done:
         self._note("trust_accept_fork", who)
@@ -219,6 +219,7 @@ class FakeControl:
         self._note("audit_tail", limit, agent)
         return [
             {
+                "seq": 7,
                 "at_ms": 1_000,
                 "until_ms": 1_000,
                 "event": "refused",
@@ -259,6 +260,7 @@ def _entry(journal: str, tag: str, text: str) -> shapes.EntryInfo:
         "tag": tag,
         "text": text,
         "originator": DID,
+        "task_id": None,
         "score": None,
     }
 

@@ -1,0 +1,153 @@
+"""`task send|get|list|watch|cancel`: work for agents, here and elsewhere."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from akshi_mesh.cli import output
+from akshi_mesh.cli.session import Session, command
+from akshi_mesh.cli.spans import span_s
+from akshi_mesh.errors import BadNews, Unreachable
+
+if TYPE_CHECKING:
+    from akshi_mesh.api.shapes import TaskInfo
+
+COMPLETED = "TASK_STATE_COMPLETED"
+TEXT_CHARS_MAX = 64 * 1024  # more than an envelope of 60 KiB holds anyway
+
+TaskId = Annotated[str, typer.Argument(metavar="ID", help="Whole, or its first 8 digits.")]
+
+
+class TaskFailed(BadNews):
+    """The task ended, and not well."""
+
+
+class NotYet(Unreachable):
+    """The task waits; its answer has not come in the time we were given."""
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "send")(send)
+    command(app, "get")(get)
+    command(app, "list")(list_tasks)
+    command(app, "watch")(watch)
+    command(app, "cancel")(cancel)
+
+
+def send(
+    session: Session,
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="did:key:…/agent, name/agent or self/agent.")
+    ],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The message; - reads it here.")],
+    *,
+    wait: Annotated[bool, typer.Option(help="Wait for the answer and print it.")] = True,
+    timeout: Annotated[str, typer.Option(metavar="TIME", help="How long to wait.")] = "30s",
+    expires: Annotated[
+        str, typer.Option(metavar="TIME", help="How long delivery may take; at most 7d.")
+    ] = "24h",
+    message_id: Annotated[
+        str | None,
+        typer.Option("--id", metavar="ID", help="The same id twice is the same task."),
+    ] = None,
+) -> None:
+    """Send a task to an agent and print its answer."""
+    wait_s, expires_s = span_s(timeout), span_s(expires)
+    words = sys.stdin.read(TEXT_CHARS_MAX) if text == "-" else text
+    node = session.node()
+    task = node.task_send(target, words, message_id=message_id, expires_s=expires_s)
+    if not wait:
+        session.answer(task, text=task["id"])
+        return
+    if not task["final"]:
+        task = node.task_wait(task["id"], timeout_s=wait_s)
+    if not task["final"]:
+        raise NotYet(
+            f"no answer within {timeout}; task {task['id']} is {_state(task)}"
+            + (f": {task['why']}" if task["why"] else ""),
+            hint=task["hint"] or f"akshi-node task watch {task['id'][:8]}",
+        )
+    _tell_ended(session, task)
+
+
+def get(session: Session, task_id: TaskId) -> None:
+    """Show one task."""
+    task = session.node().task_get(task_id)
+    if session.as_json:
+        output.say_json(task)
+        return
+    output.say_table(
+        [
+            ("id      ", task["id"]),
+            ("agent   ", f"{task['peer']}/{task['agent']}"),
+            ("state   ", _state(task)),
+            ("delivery", task["delivery"] + (f": {task['why']}" if task["why"] else "")),
+            ("created ", output.when(task["created_ms"])),
+            ("expires ", output.when(task["expires_ms"])),
+        ]
+    )
+    if task["text"]:
+        output.say(task["text"])
+    if task["hint"]:
+        output.hint(task["hint"])
+
+
+def list_tasks(
+    session: Session,
+    *,
+    state: Annotated[
+        str | None, typer.Option(metavar="STATE", help="Only these, e.g. failed or working.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 20,
+) -> None:
+    """List tasks, the newest first."""
+    a2a = None if state is None else "TASK_STATE_" + state.upper().replace("-", "_")
+    session.rows(
+        session.node().task_list(state=a2a, limit=limit),
+        lambda task: (
+            task["id"],
+            output.when(task["created_ms"]),
+            task["direction"],
+            _state(task),
+            f"{task['peer']}/{task['agent']}",
+        ),
+        empty="no tasks",
+    )
+
+
+def watch(session: Session, task_id: TaskId) -> None:
+    """Follow a task until it ends."""
+    for event in session.node().task_watch(task_id):
+        if event["task"] is not None and event["final"]:
+            _tell_ended(session, event["task"])
+            return
+        session.answer(event, text=f"{_plain(event['state'])}  {event['text']}".rstrip())
+    raise NotYet("the node ended before the task did", hint="akshi-node run")
+
+
+def cancel(session: Session, task_id: TaskId) -> None:
+    """Ask for a task to be stopped."""
+    task = session.node().task_cancel(task_id)
+    session.answer(task, text=f"{task['id']} is {_state(task)}")
+
+
+def _tell_ended(session: Session, task: "TaskInfo") -> None:
+    """The answer of a task that is over; bad news is an error with its reason."""
+    if task["state"] == COMPLETED:
+        session.answer(task, text=task["text"])
+        return
+    if session.as_json:
+        output.say_json(task)
+    why = task["why"] or task["text"] or "no reason given"
+    how = _state(task) if task["delivery"] == "acknowledged" else task["delivery"]
+    error: BadNews | Unreachable = TaskFailed(f"task {task['id']} {how}: {why}", hint=task["hint"])
+    raise error
+
+
+def _state(task: "TaskInfo") -> str:
+    return _plain(task["state"])
+
+
+def _plain(state: str) -> str:
+    return state.removeprefix("TASK_STATE_").lower().replace("_", "-")

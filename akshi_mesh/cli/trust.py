@@ -1,0 +1,162 @@
+"""`trust add|list|show|remove|revoked|accept-fork`: whom this node trusts, and for what.
+
+With a running node each change goes through it and holds at once; without one it is written
+to the trust file, under the home's lock.
+"""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from akshi_mesh.cli import output
+from akshi_mesh.cli.session import Session, command
+from akshi_mesh.cli.spans import until_ms
+
+if TYPE_CHECKING:
+    from akshi_mesh.api.shapes import TrustedInfo
+
+Who = Annotated[str, typer.Argument(metavar="WHO", help="A DID, or the name given with --name.")]
+REVOCATION_BYTES_MAX = 64 * 1024
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "add")(add)
+    command(app, "list")(list_trusted)
+    command(app, "show")(show)
+    command(app, "remove")(remove)
+    command(app, "revoked")(revoked)
+    command(app, "accept-fork")(accept_fork)
+
+
+def add(
+    session: Session,
+    did: Annotated[str, typer.Argument(metavar="DID")],
+    *,
+    name: Annotated[str | None, typer.Option(help="What to call it here.")] = None,
+    address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where to dial it.")
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RIGHT", help="a2a:AGENT or journal:NAME, * for any; repeatable."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When it ends: 7d or 2027-01-31.")
+    ] = None,
+) -> None:
+    """Trust a node, or give one that is trusted more rights.
+
+    Alone it lets that node connect and nothing else.
+    """
+    from akshi_mesh.cli import trust_file
+
+    end_ms = None if until is None else until_ms(until, now_ms=_now_ms())
+    rights = tuple(allow or ())
+    with session.node_or_lock() as node:
+        if node is None:
+            trusted = trust_file.add(
+                session.home.path, did, name=name, address=address, allow=rights, until_ms=end_ms
+            )
+        else:
+            trusted = node.trust_add(did, name=name, address=address, allow=rights, until_ms=end_ms)
+    session.answer(trusted, text=_sentence(trusted))
+    if not trusted["allow"] and not session.as_json:
+        output.hint(f"to task every agent here: akshi-node trust add {did} --allow 'a2a:*'")
+        output.hint(f"to share every journal: akshi-node trust add {did} --allow 'journal:*'")
+
+
+def list_trusted(session: Session) -> None:
+    """List whom this node trusts."""
+    from akshi_mesh.cli import trust_file
+
+    session.require_home()
+    session.rows(
+        trust_file.everybody(session.home.path, now_ms=_now_ms()),
+        lambda trusted: (
+            trusted["name"] or "-",
+            trusted["did"],
+            trusted["address"] or "-",
+            ",".join(trusted["allow"]) or "-",
+            _state(trusted),
+        ),
+        empty="nobody is trusted; add a node: akshi-node trust add DID",
+    )
+
+
+def show(session: Session, who: Who) -> None:
+    """Show one trusted node."""
+    from akshi_mesh.cli import trust_file
+
+    session.require_home()
+    trusted = trust_file.one(session.home.path, who, now_ms=_now_ms())
+    if session.as_json:
+        output.say_json(trusted)
+        return
+    output.say_table(
+        [
+            ("did    ", trusted["did"]),
+            ("name   ", trusted["name"] or "-"),
+            ("address", trusted["address"] or "-"),
+            ("allow  ", " ".join(trusted["allow"]) or "to connect, nothing else"),
+            ("state  ", _state(trusted)),
+        ]
+    )
+
+
+def remove(session: Session, who: Who) -> None:
+    """Trust a node no more; its link is closed and its tasks are cancelled."""
+    from akshi_mesh.cli import trust_file
+
+    with session.node_or_lock() as node:
+        if node is None:
+            trust_file.remove(session.home.path, who)
+        else:
+            node.trust_remove(who)
+    session.answer({"removed": who}, text=f"no longer trusted: {who}")
+
+
+def revoked(
+    session: Session,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A node's revocation.cbor.")],
+) -> None:
+    """Take a node's own revocation: it is dropped for good."""
+    from akshi_mesh.cli import trust_file
+
+    with file.open("rb") as opened:
+        data = opened.read(REVOCATION_BYTES_MAX)
+    with session.node_or_lock() as node:
+        if node is None:
+            did = trust_file.revoke(session.home.path, data, network=session.config().mesh.network)
+        else:
+            did = node.trust_revoked(data)["did"]
+    session.answer({"revoked": did}, text=f"revoked for good: {did}")
+
+
+def accept_fork(session: Session, who: Who) -> None:
+    """Let a node that forked a journal back into view, from its later epochs on."""
+    from akshi_mesh.cli import trust_file
+
+    with session.node_or_lock() as node:
+        if node is None:
+            trust_file.accept_fork(session.home.path, who)
+        else:
+            node.trust_accept_fork(who)
+    session.answer({"accepted": who}, text=f"fork accepted: {who}")
+
+
+def _sentence(trusted: "TrustedInfo") -> str:
+    rights = ", ".join(trusted["allow"]) or "it may connect and nothing else"
+    end = "" if trusted["until_ms"] is None else f", until {output.when(trusted['until_ms'])}"
+    return f"trusted: {trusted['did']}: {rights}{end}"
+
+
+def _state(trusted: "TrustedInfo") -> str:
+    if trusted["until_ms"] is None or trusted["state"] != "trusted":
+        return trusted["state"]
+    return f"until {output.when(trusted['until_ms'])}"
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

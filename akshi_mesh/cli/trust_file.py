@@ -1,0 +1,110 @@
+"""The trust file of a home whose node does not run. Who changes it holds the home's lock."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from akshi_mesh.api.errors import NotKnown
+from akshi_mesh.api.shapes import TrustedInfo
+from akshi_mesh.transport.address import Address
+from identity.did import Did
+from identity.files import load_trust, save_trust
+from identity.revocation import open_revocation
+from identity.trust import Right, Trusted, TrustStore
+
+
+def add(
+    home: Path,
+    did: str,
+    *,
+    name: str | None,
+    address: str | None,
+    allow: Sequence[str],
+    until_ms: int | None,
+) -> TrustedInfo:
+    """Trust `did`, or add to what it may do. Raises what `TrustStore.add` does."""
+    public_key = Did.parse(did).public_key
+    store = load_trust(home).add(
+        public_key,
+        petname=name,
+        address=None if address is None else str(Address.parse(address)),
+        rights=[Right.parse(text) for text in allow],
+        until_ms=until_ms,
+    )
+    save_trust(home, store)
+    trusted = store.get(public_key)
+    assert trusted is not None, "it was just added"
+    return info(trusted, now_ms=0)
+
+
+def everybody(home: Path, *, now_ms: int) -> list[TrustedInfo]:
+    """All that are trusted, then all that were revoked."""
+    store = load_trust(home)
+    return [info(trusted, now_ms=now_ms) for trusted in store] + [
+        _revoked(key) for key in sorted(store.revoked)
+    ]
+
+
+def one(home: Path, who: str, *, now_ms: int) -> TrustedInfo:
+    store = load_trust(home)
+    public_key = find(store, who)
+    trusted = store.get(public_key)
+    if trusted is not None:
+        return info(trusted, now_ms=now_ms)
+    if public_key in store.revoked:
+        return _revoked(public_key)
+    raise NotKnown(f"not trusted: {who}", hint=f"akshi-node trust add {Did(public_key)}")
+
+
+def remove(home: Path, who: str) -> None:
+    store = load_trust(home)
+    save_trust(home, store.remove(find(store, who)))
+
+
+def revoke(home: Path, revocation: bytes, *, network: str) -> str:
+    """Take a revocation; the DID that is gone for good."""
+    public_key = open_revocation(revocation, network=network)
+    save_trust(home, load_trust(home).revoke(public_key))
+    return str(Did(public_key))
+
+
+def accept_fork(home: Path, who: str) -> None:
+    store = load_trust(home)
+    save_trust(home, store.with_accepted_fork(find(store, who)))
+
+
+def find(store: TrustStore, who: str) -> bytes:
+    """The key of a DID or of a name.
+
+    Raises:
+        NotKnown: nobody has that name.
+        MalformedDid: it begins as a DID and is none.
+    """
+    if who.startswith("did:"):
+        return Did.parse(who).public_key
+    trusted = store.by_petname(who)
+    if trusted is None:
+        raise NotKnown(f"nobody here is called {who!r}", hint="akshi-node trust list")
+    return trusted.public_key
+
+
+def info(trusted: Trusted, *, now_ms: int) -> TrustedInfo:
+    expired = trusted.until_ms is not None and trusted.until_ms <= now_ms
+    return {
+        "did": str(trusted.did),
+        "name": trusted.petname,
+        "address": trusted.address,
+        "allow": sorted(map(str, trusted.rights)),
+        "until_ms": trusted.until_ms,
+        "state": "expired" if expired else "trusted",
+    }
+
+
+def _revoked(public_key: bytes) -> TrustedInfo:
+    return {
+        "did": str(Did(public_key)),
+        "name": None,
+        "address": None,
+        "allow": [],
+        "until_ms": None,
+        "state": "revoked",
+    }
