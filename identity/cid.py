@@ -37,7 +37,6 @@ def wasm_digest(text: str) -> bytes:
     if type(text) is not str or not _SHAPE.fullmatch(text):
         raise MalformedCid(str(text), why="want bafkrei and 52 more base32 digits")
     try:
-        digest: bytes = CID.decode(text).raw_digest
+        return bytes(CID.decode(text).raw_digest)
     except ValueError as failure:  # bits beyond the last byte
         raise MalformedCid(text, why="not the one spelling of its digest") from failure
-    return digest

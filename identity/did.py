@@ -19,7 +19,7 @@ _PREFIX: Final = "did:key:z"
 # The unsigned varint of multicodec 0xed. base58 and not multiformats: measured 7 µs against 52 µs a
 # DID, and importing multiformats costs 220 ms.
 _ED25519_PUB: Final = b"\xed\x01"
-_LENGTH: Final = len(_PREFIX) + 47  # 34 bytes that begin with 0xed always give 47 digits
+_LENGTH_MAX: Final = 64  # a DID has 56; base58 takes the square of the length
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,8 +46,8 @@ class Did:
         """
         if type(text) is not str or not text.startswith(_PREFIX):
             raise MalformedDid(str(text), why=f"want {_PREFIX}…")
-        if len(text) != _LENGTH:
-            raise MalformedDid(text, why=f"want {_LENGTH} characters, not {len(text)}")
+        if len(text) > _LENGTH_MAX:
+            raise MalformedDid(text, why=f"{len(text)} characters are too many")
         try:
             decoded = base58.b58decode(text[len(_PREFIX) :])
         except ValueError as failure:

@@ -163,12 +163,15 @@ def read_private(path: Path, *, bytes_max: int) -> bytes:
         raise FileMissing(str(path)) from failure
     except OSError as failure:
         raise UnsafeFile(str(path), f"cannot be opened: {failure.strerror}".lower()) from failure
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise UnsafeFile(str(path), "not a regular file")
         _check_owner_and_mode(path, found, remedy="0600")
-        data = file.read(bytes_max + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(bytes_max + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > bytes_max:
         raise MalformedKeyFile(str(path), f"longer than {bytes_max} bytes")
     return data

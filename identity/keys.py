@@ -77,7 +77,12 @@ class SigningKey:
         """The key of the agent called `name`; another generation is another key.
 
         Keyed BLAKE2b: who holds agent keys, all of them, learns nothing of the node's seed.
+
+        Raises:
+            MalformedKey: a name that is not text, or a generation that does not count from 0.
         """
+        if type(name) is not str or type(generation) is not int or generation < 0:
+            raise MalformedKey("an agent's key needs a name and a generation")
         seed = hashlib.blake2b(
             cbor.dumps([name, generation]), digest_size=SEED_BYTES, key=self.seed, person=_AGENT_KEY
         )
