@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from identity import cbor
 from identity.errors import MalformedCbor
-from sync.checkpoint import Checkpoint
+from sync.checkpoint import Checkpoint, Previous
 from sync.frontier import Frontier
 from sync.journal import SIZE_MAX, LogName
 from sync.journal_errors import MalformedProof
@@ -45,6 +45,7 @@ class ForkProof:
     index: int
     frontier: Frontier | None  # of the `index` entries before it; None if not known
     rootless: bool  # the author named two previous logs: nothing before this one is certain
+    previous: Previous | None
     raw: bytes
 
     @property
@@ -115,11 +116,11 @@ class ForkProof:
     @classmethod
     def _of_heads(cls, one: Checkpoint, two: Checkpoint, raw: bytes) -> Self:
         if one.previous != two.previous:
-            return cls(one.log, 0, Frontier(), True, raw)
+            return cls(one.log, 0, Frontier(), True, None, raw)
         if one.size != two.size or one.root == two.root:
             raise MalformedProof("both checkpoints can be true")
         index = one.size - 1
-        return cls(one.log, index, None if index else Frontier(), False, raw)
+        return cls(one.log, index, None if index else Frontier(), False, one.previous, raw)
 
     @classmethod
     def _of_leaves(
@@ -137,7 +138,9 @@ class ForkProof:
             root = root_from_path(leaf, path, index=index, size=checkpoint.size)
             if root != checkpoint.root:
                 raise MalformedProof("a path does not lead to the signed root")
-        return cls(one.log, index, before, False, raw)
+        if one.previous != two.previous:
+            raise MalformedProof("the previous logs differ, which the first form says")
+        return cls(one.log, index, before, False, one.previous, raw)
 
 
 def join_path(before: Frontier, rights: Sequence[bytes], *, size: int) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""The Merkle tree of RFC 6962 §2.1: hashes, roots, proofs that a leaf is in, proofs that nothing changed.
+"""The Merkle tree of RFC 6962 §2.1: hashes, roots, proofs of inclusion and of consistency.
 
 All functions but `leaf_hash` speak of leaf hashes, so that a caller who has stored
 those need not read its data again.

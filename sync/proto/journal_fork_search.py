@@ -92,6 +92,8 @@ class ForkSearch:
         ours = None if log is None else self._store.checkpoint_over(log, leaf.index)
         if log is None or ours is None:
             return None
+        if theirs.previous != ours.previous:
+            return Found(ForkProof.of_heads(theirs, ours, network=self._network))
         before, rights = split_path(leaf.path, index=leaf.index, size=theirs.size)
         for (start, count), peak in zip(peak_ranges(leaf.index), before.peaks, strict=True):
             if self._store.subtree(log, start, count) != peak:

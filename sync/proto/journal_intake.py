@@ -169,7 +169,7 @@ class _Taking:
             return refused
         fresh: ForkProof | None = None
         if log is None:
-            log = self.store.create(proof.log, None, None)
+            log = self.store.create(proof.log, proof.previous, None)
         rank = self.store.proof_rank(log)
         if rank is None or proof.rank < rank:
             log, fresh = self.store.freeze(log, proof), proof

@@ -120,6 +120,13 @@ class Journals:
                 "INSERT OR REPLACE INTO journal_checkpoints VALUES (?, ?, ?, ?)",
                 (log.row, size, total, checkpoint.raw),
             )
+            if checkpoint.previous is not None and log.previous is None:
+                before = checkpoint.previous
+                self._db.execute(
+                    "UPDATE journal_logs SET previous_epoch = ?, previous_size = ?,"
+                    " previous_root = ? WHERE id = ?",
+                    (before.epoch, before.size, before.root, log.row),
+                )
         last = max(batch.times, default=0)
         self._db.execute(
             "UPDATE journal_logs SET size = ?, frontier = ?, root = ?, total_bytes = ?,"

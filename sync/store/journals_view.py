@@ -106,7 +106,10 @@ class View:
             " ORDER BY author, epoch",
             (journal,),
         )
-        return [LogReport(*facts, bool(is_own)) for *facts, is_own in rows]
+        return [
+            LogReport(key, author, epoch, size, visible, root, frozen_at, bool(is_own))
+            for key, author, epoch, size, visible, root, frozen_at, is_own in rows
+        ]
 
     def counts(self, journal: str) -> dict[str, int]:
         """How many logs, entries, frozen logs and entries out of view a journal has."""

@@ -57,23 +57,36 @@ class Node:
     def view(self) -> View:
         return View(self.database)
 
-    def start(self, now: Moment) -> None:
+    def start(self, now: Moment, *, run: bytes | None = None) -> None:
         """A new run of the process."""
+        self.run = self.random.randbytes(16) if run is None else run
         self.store = Store(self.database, network=NETWORK)
         self.engine = Journals(
             self.store,
             me=self.id,
             network=NETWORK,
-            run=self.random.randbytes(16),
+            run=self.run,
             policy=self.policy,
             authors=self.keys.get,
             random=self.random,
             now=now,
         )
 
-    def write(self, text: str, now: Moment, *, journal: str = "notes") -> list[Effect]:
+    def become(self, author: SigningKey, image: bytes, run: bytes, now: Moment) -> None:
+        """Go on as `author` where `image` stood, under the same epoch: the malicious case."""
+        self.database.restore(image)
+        self.keys[author.public_key] = Author(
+            author, network=NETWORK, nonce=lambda: self.random.randbytes(16)
+        )
+        self.start(now, run=run)
+
+    def write(
+        self, text: str, now: Moment, *, journal: str = "notes", author: bytes | None = None
+    ) -> list[Effect]:
         with self.database.transaction():
-            self.engine.append(journal, self.id, tag="t", text=text, originator="me", now=now)
+            self.engine.append(
+                journal, author or self.id, tag="t", text=text, originator="me", now=now
+            )
             return self._done(self.engine.flush(now))
 
     def handle(self, event: Event, now: Moment) -> list[Effect]:
@@ -136,8 +149,8 @@ class Mesh:
             for two in self.nodes:
                 self.cut(one, two)
 
-    def write(self, node: Node, text: str) -> None:
-        self.perform(node, node.write(text, self.now))
+    def write(self, node: Node, text: str, *, author: bytes | None = None) -> None:
+        self.perform(node, node.write(text, self.now, author=author))
 
     def perform(self, node: Node, effects: list[Effect]) -> None:
         for effect in effects:
