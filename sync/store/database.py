@@ -161,6 +161,22 @@ class Database:
             raise
         return database
 
+    @classmethod
+    def read_only(cls, path: str) -> Self:
+        """Open a database that exists, to read it; also of a node that does not run.
+
+        Raises:
+            StoreUnreadable: it does not exist.
+            DatabaseDamaged: not a database, or not one with checksums.
+        """
+        connection = _connect(path, writes=False)
+        try:
+            _configure(connection, path, (("query_only", "ON", 1),))
+        except BaseException:
+            connection.close()
+            raise
+        return cls(connection, path, "normal")
+
     @property
     def path(self) -> str:
         return self._path
@@ -232,10 +248,9 @@ class Database:
         if self.in_memory:
             connection = _connect(MEMORY, writes=True)
             connection.deserialize("main", self.image())
-        else:
-            connection = _connect(self._path, writes=False)
-        _configure(connection, self._path, (("query_only", "ON", 1),))
-        return Database(connection, self._path, "normal")
+            _configure(connection, MEMORY, (("query_only", "ON", 1),))
+            return Database(connection, MEMORY, "normal")
+        return Database.read_only(self._path)
 
     def checkpoint(self) -> None:
         """Move the log into the file, on a connection of its own: call it in a thread.

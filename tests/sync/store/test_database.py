@@ -136,6 +136,22 @@ def test_a_reader_sees_commits_and_cannot_write(db: Database) -> None:
     reader.close()
 
 
+def test_reading_what_nobody_runs(tmp_path: Path) -> None:
+    path = str(tmp_path / "node.db")
+    with pytest.raises(errors.StoreUnreadable):
+        Database.read_only(path)
+    assert not list(tmp_path.iterdir()), "nothing is created"
+    db = Database.open(path, schemas=SCHEMA)
+    with db.transaction():
+        add(db, 1)
+    db.close()
+    reader = Database.read_only(path)
+    assert numbers(reader) == [1]
+    with pytest.raises(errors.StoreReadOnly), reader.transaction():
+        add(reader, 2)
+    reader.close()
+
+
 def test_the_file_is_private(tmp_path: Path) -> None:
     db = Database.open(str(tmp_path / "node.db"), schemas=SCHEMA)
     for file in tmp_path.iterdir():

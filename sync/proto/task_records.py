@@ -1,0 +1,106 @@
+"""What is stored about tasks, as values."""
+
+from dataclasses import dataclass
+
+from identity.envelope import Kind
+from sync.proto.task_states import Counted
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which call of which task of ours made this one; it is made only once."""
+
+    task_id: bytes
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
+class SentTask:
+    """A task of ours for an agent elsewhere (or here)."""
+
+    id: bytes
+    peer: bytes
+    agent: str
+    message_id: str
+    context_id: str | None
+    body_hash: bytes
+    origin: Origin | None
+    created_ms: int
+    expires_ms: int
+    size_bytes: int  # of the envelope
+    counted: Counted = Counted.QUEUED
+    ended_ms: int | None = None
+    answered: bool = False  # the peer's own result is here, not only our report
+    cancel: bool = False  # we asked the peer to stop
+    reason: str = ""
+    result: str | None = None  # A2A Task, JSON
+    progress: str | None = None  # A2A TaskStatusUpdateEvent, JSON
+    progress_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedTask:
+    """A task that a peer gave to an agent of ours; the row is also its protection from replay."""
+
+    id: bytes
+    peer: bytes
+    agent: str
+    message_id: str | None  # None where another task has it: a conflict
+    context_id: str | None
+    body_hash: bytes
+    created_ms: int
+    expires_ms: int
+    chain: tuple[str, ...]
+    message: str  # A2A Message, JSON; empty once finished
+    cancel: bool = False  # stop it as soon as it runs
+    finished_ms: int | None = None
+    disposition: int | None = None  # of a task that was turned away: how
+    reason: str = ""
+    result: str | None = None  # A2A Task, JSON
+    delivered: bool = False  # the peer acknowledged the result
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A sealed envelope that is offered until the peer answers it."""
+
+    number: int
+    id: bytes
+    peer: bytes
+    kind: Kind
+    task_id: bytes
+    data: bytes
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLedger:
+    """One peer's account. The first four are the promise; they hold after every commit."""
+
+    sent: int = 0
+    acknowledged: int = 0
+    expired: int = 0
+    refused: int = 0
+    queued: int = 0  # kept beside the rows, for the limits; `Ledger.queued` counts the rows
+    queued_bytes: int = 0
+    received: int = 0  # rows that protect from replay
+    owed: int = 0  # results and cancels the peer has not acknowledged
+    owed_bytes: int = 0
+    purged_through_ms: int = 0
+    epoch: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """`sent` always equals the sum of the others; `queued` is counted from rows, not kept."""
+
+    peer: bytes
+    sent: int
+    acknowledged: int
+    queued: int
+    expired: int
+    refused: int
+
+    @property
+    def conserved(self) -> bool:
+        return self.sent == self.acknowledged + self.queued + self.expired + self.refused

@@ -1,0 +1,162 @@
+"""Rows of the tasks that others asked of us."""
+# ruff: noqa: S608 - what is put into the statements is a constant of this file
+
+import json
+
+from sync.proto.task_records import ReceivedTask
+from sync.store.database import Database, Row
+
+_COLUMNS = (
+    "id, peer, agent, message_id, context_id, body_hash, created_ms, expires_ms, chain, message,"
+    " cancel, finished_ms, disposition, reason, result, delivered"
+)
+_MARKS = ", ".join("?" * 16)
+
+
+class ReceivedTasks:
+    """Every method runs in the caller's transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def add(self, task: ReceivedTask) -> None:
+        self._db.execute(
+            f"INSERT INTO tasks_received ({_COLUMNS}) VALUES ({_MARKS})",
+            (
+                task.id,
+                task.peer,
+                task.agent,
+                task.message_id,
+                task.context_id,
+                task.body_hash,
+                task.created_ms,
+                task.expires_ms,
+                json.dumps(task.chain) if task.chain else "",
+                task.message,
+                task.cancel,
+                task.finished_ms,
+                task.disposition,
+                task.reason,
+                task.result,
+                task.delivered,
+            ),
+        )
+
+    def get(self, task_id: bytes) -> ReceivedTask | None:
+        row = self._db.row(f"SELECT {_COLUMNS} FROM tasks_received WHERE id = ?", (task_id,))
+        return None if row is None else _task(row)
+
+    def by_message_id(self, peer: bytes, agent: str, message_id: str) -> ReceivedTask | None:
+        row = self._db.row(
+            f"SELECT {_COLUMNS} FROM tasks_received WHERE peer = ? AND agent = ?"
+            " AND message_id = ? AND message_id IS NOT NULL",
+            (peer, agent, message_id),
+        )
+        return None if row is None else _task(row)
+
+    def waiting(self, agent: str, limit: int) -> list[ReceivedTask]:
+        """Unfinished tasks for the agent, running or not, the oldest first."""
+        rows = self._db.rows(
+            f"SELECT {_COLUMNS} FROM tasks_received WHERE finished_ms IS NULL AND agent = ?"
+            " ORDER BY number LIMIT ?",
+            (agent, limit),
+        )
+        return [_task(row) for row in rows]
+
+    def unfinished(self, agent: str) -> int:
+        count: int = self._db.value(
+            "SELECT count(*) FROM tasks_received WHERE finished_ms IS NULL AND agent = ?",
+            (agent,),
+        )
+        return count
+
+    def unfinished_of(self, peer: bytes) -> list[bytes]:
+        rows = self._db.rows(
+            "SELECT id FROM tasks_received WHERE finished_ms IS NULL AND peer = ? ORDER BY number",
+            (peer,),
+        )
+        return [row[0] for row in rows]
+
+    def set_cancel(self, task_id: bytes) -> None:
+        self._db.execute("UPDATE tasks_received SET cancel = 1 WHERE id = ?", (task_id,))
+
+    def finish(self, task_id: bytes, *, finished_ms: int, reason: str, result: str) -> None:
+        self._db.execute(
+            "UPDATE tasks_received SET finished_ms = ?, reason = ?, result = ?, message = '',"
+            " delivered = 0 WHERE id = ?",
+            (finished_ms, reason, result, task_id),
+        )
+
+    def set_delivered(self, task_id: bytes, *, delivered: bool = True) -> None:
+        self._db.execute(
+            "UPDATE tasks_received SET delivered = ? WHERE id = ?", (delivered, task_id)
+        )
+
+    def overdue(self, before_ms: int) -> list[bytes]:
+        """Unfinished tasks, running or not, that expired at `before_ms` or earlier."""
+        rows = self._db.rows(
+            "SELECT id FROM tasks_received WHERE finished_ms IS NULL AND expires_ms <= ?"
+            " ORDER BY number",
+            (before_ms,),
+        )
+        return [row[0] for row in rows]
+
+    def next_expiry_ms(self, after_ms: int) -> int | None:
+        """The first expiry of an unfinished task that lies beyond `after_ms`."""
+        at: int | None = self._db.value(
+            "SELECT min(expires_ms) FROM tasks_received"
+            " WHERE finished_ms IS NULL AND expires_ms > ?",
+            (after_ms,),
+        )
+        return at
+
+    def recent(self, before_ms: int, limit: int) -> list[ReceivedTask]:
+        """Tasks that arrived before that time, the latest first."""
+        rows = self._db.rows(
+            f"SELECT {_COLUMNS} FROM tasks_received WHERE created_ms < ?"
+            " ORDER BY number DESC LIMIT ?",
+            (before_ms, limit),
+        )
+        return [_task(row) for row in rows]
+
+    def purge(self, before_ms: int, limit: int) -> dict[bytes, tuple[int, int]]:
+        """Delete what expired at `before_ms` or earlier and is settled.
+
+        Returns how many rows went for each peer, and the latest expiry among them.
+        """
+        rows = self._db.rows(
+            """
+            DELETE FROM tasks_received WHERE number IN (
+                SELECT number FROM tasks_received
+                WHERE finished_ms IS NOT NULL AND delivered AND expires_ms <= ?
+                ORDER BY number LIMIT ?)
+            RETURNING peer, expires_ms
+            """,
+            (before_ms, limit),
+        )
+        purged: dict[bytes, tuple[int, int]] = {}
+        for peer, expires_ms in rows:
+            count, through_ms = purged.get(peer, (0, 0))
+            purged[peer] = (count + 1, max(through_ms, expires_ms))
+        return purged
+
+
+def _task(row: Row) -> ReceivedTask:
+    return ReceivedTask(
+        id=row[0],
+        peer=row[1],
+        agent=row[2],
+        message_id=row[3],
+        context_id=row[4],
+        body_hash=row[5],
+        created_ms=row[6],
+        expires_ms=row[7],
+        chain=tuple(json.loads(row[8])) if row[8] else (),
+        message=row[9],
+        cancel=bool(row[10]),
+        finished_ms=row[11],
+        disposition=row[12],
+        reason=row[13],
+        result=row[14],
+        delivered=bool(row[15]),
+    )

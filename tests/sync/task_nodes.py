@@ -1,0 +1,227 @@
+"""Two or more task engines over real stores in memory, with a wire that a test controls."""
+
+import hashlib
+import itertools
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from identity.envelope import open_envelope
+from identity.errors import Expired
+from identity.keys import SigningKey
+from sync.author import Author
+from sync.clock import Moment
+from sync.proto.task_events import (
+    AgentReady,
+    AttemptEnded,
+    CancelAttempt,
+    Changed,
+    Effect,
+    EnvelopeArrived,
+    Event,
+    LinkDown,
+    LinkUp,
+    PeerHello,
+    Send,
+    StartAttempt,
+)
+from sync.proto.task_limits import Limits
+from sync.proto.task_messages import text_parts
+from sync.proto.task_states import Cancelled, Completed
+from sync.proto.tasks import Tasks
+from sync.proto.tasks_sending import Order
+from sync.store.database import MEMORY, Database
+from sync.store.tasks import TaskTables
+from sync.store.tasks_schema import SCHEMA
+
+NETWORK = "test"
+START_MS = 1_700_000_000_000
+
+
+class Policy:
+    """Everybody may task `agents`, unless `refusals` says why not."""
+
+    def __init__(self) -> None:
+        self.refusals: dict[str, str] = {}
+        self.slot_count = 1
+
+    def may_task(self, peer: bytes, agent: str) -> str | None:
+        return self.refusals.get(agent)
+
+    def slots(self, agent: str) -> int:
+        return self.slot_count
+
+
+@dataclass
+class Clock:
+    mono_s: float = 0.0
+    ahead_ms: int = 0  # of the wall, for clocks that jump
+
+    @property
+    def now(self) -> Moment:
+        return Moment(self.mono_s, START_MS + round(self.mono_s * 1000) + self.ahead_ms)
+
+
+def nonces(seed: str) -> Iterator[bytes]:
+    for number in itertools.count():
+        yield hashlib.sha256(f"{seed}/{number}".encode()).digest()[:16]
+
+
+@dataclass
+class Node:
+    """One engine, its store, and everything it wanted done that is not yet done."""
+
+    name: str
+    clock: Clock
+    limits: Limits = field(default_factory=Limits)
+    durability_cuts: bool = False
+
+    def __post_init__(self) -> None:
+        self.key = SigningKey.from_seed(hashlib.sha256(self.name.encode()).digest())
+        self.me = self.key.public_key
+        self._nonces = nonces(self.name)
+        self.policy = Policy()
+        self.db = Database.open(MEMORY, schemas=SCHEMA)
+        self.epoch = 0
+        self.wire: list[Send] = []  # left the node, not yet arrived anywhere
+        self.running: dict[bytes, StartAttempt] = {}
+        self.begun: list[bytes] = []  # every attempt that was ever started
+        self.stopped: list[bytes] = []  # attempts we were asked to stop
+        self.changed: list[bytes] = []
+        self.restart()
+
+    def restart(self) -> None:
+        """A new process over the same store: attempts, links and timers are gone."""
+        self.epoch += 1
+        self.wire.clear()
+        self.running.clear()
+        self.store = TaskTables(self.db)
+        author = Author(self.key, network=NETWORK, nonce=lambda: next(self._nonces))
+        self.tasks = Tasks(
+            store=self.store,
+            author=author,
+            policy=self.policy,
+            random=random.Random(self.name),
+            limits=self.limits,
+        )
+        with self.db.transaction():
+            effects = self.tasks.load(self.clock.now)
+        self.perform(effects)
+
+    def handle(self, *events: Event) -> None:
+        now = self.clock.now
+        effects: list[Effect] = []
+        with self.db.transaction():
+            for event in events:
+                effects += self.tasks.handle(event, now)
+            effects += self.tasks.flush(now)
+        self.perform(effects)
+
+    def wake(self) -> None:
+        now = self.clock.now
+        with self.db.transaction():
+            effects = self.tasks.wake(now)
+        self.perform(effects)
+        assert self.tasks.deadline > now.mono_s, "wake() must move the deadline on"
+
+    def submit(
+        self, to: "Node", text: str = "hello", agent: str = "echo", **order: object
+    ) -> bytes:
+        wanted = Order(to.me, agent, text_parts(text), **order)  # type: ignore[arg-type]
+        with self.db.transaction():
+            task_id, effects = self.tasks.submit(wanted, self.clock.now)
+        self.perform(effects)
+        return task_id
+
+    def cancel(self, task_id: bytes) -> None:
+        with self.db.transaction():
+            effects = self.tasks.cancel(task_id, self.clock.now)
+        self.perform(effects)
+
+    def perform(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send():
+                    self.wire.append(effect)
+                case StartAttempt(task_id):
+                    assert task_id not in self.running, "one attempt at a time"
+                    self.running[task_id] = effect
+                    self.begun.append(task_id)
+                case CancelAttempt(task_id):
+                    assert task_id in self.running
+                    self.stopped.append(task_id)
+                case Changed(task_id):
+                    self.changed.append(task_id)
+
+    def receive(self, peer: "Node", data: bytes) -> None:
+        now = self.clock.now
+        try:
+            envelope = open_envelope(
+                data,
+                network=NETWORK,
+                me=self.me,
+                now_ms=now.wall_ms,
+                clock_high_ms=self.store.clock_high_ms(),
+            )
+        except Expired:
+            return
+        self.handle(EnvelopeArrived(peer.me, envelope))
+
+    def finish(self, task_id: bytes, text: str = "done") -> None:
+        attempt = self.running.pop(task_id)
+        outcome = Cancelled() if task_id in self.stopped else Completed(text_parts(text))
+        self.handle(AttemptEnded(attempt.task_id, outcome))
+
+    def finish_all(self) -> None:
+        while self.running:
+            self.finish(next(iter(self.running)))
+
+    def is_conserved(self) -> bool:
+        return all(self.tasks.ledger(peer).conserved for peer in self.store.peers())
+
+
+def linked(*nodes: Node) -> None:
+    """Full mesh, each with itself as well."""
+    for node in nodes:
+        for other in nodes:
+            node.handle(LinkUp(other.me), PeerHello(other.me, other.epoch.to_bytes(16, "big")))
+
+
+def unlinked(*nodes: Node) -> None:
+    for node in nodes:
+        node.wire.clear()
+        for other in nodes:
+            node.handle(LinkDown(other.me))
+
+
+def deliver(*nodes: Node) -> int:
+    """Carry everything on the wires until nothing moves; how many envelopes that were."""
+    by_key = {node.me: node for node in nodes}
+    carried = 0
+    while any(node.wire for node in nodes):
+        for node in nodes:
+            sends, node.wire = node.wire, []
+            for send in sends:
+                carried += 1
+                by_key[send.peer].receive(node, send.data)
+    return carried
+
+
+def pass_time(seconds: float, *nodes: Node) -> None:
+    """Let the shared clock run, waking whoever wants to be woken, and deliver."""
+    clock = nodes[0].clock
+    end = clock.mono_s + seconds
+    while True:
+        deliver(*nodes)
+        due = min(node.tasks.deadline for node in nodes)
+        if due > end:
+            break
+        clock.mono_s = max(clock.mono_s, due)
+        for node in nodes:
+            if node.tasks.deadline <= clock.mono_s:
+                node.wake()
+    clock.mono_s = end
+
+
+def ready(node: Node, agent: str = "echo") -> None:
+    node.handle(AgentReady(agent))
