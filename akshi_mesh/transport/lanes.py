@@ -12,6 +12,8 @@ from typing import Final
 from akshi_mesh.transport.errors import FlowViolated
 from akshi_mesh.transport.wire import HEADER_BYTES, LANES, lane_of, pack, pack_credit
 
+FIRST_LANE: Final = 0  # control and tasks
+SYNC_LANE: Final = 1
 WINDOW_BYTES: Final = 65_536
 QUEUE_BYTES_MAX: Final = 65_536  # per lane; one full record's worth
 # Handled bytes are given back from this many on: 65,536 − 512 still covers the largest
@@ -30,6 +32,12 @@ class Outbox:
         self._credit = [WINDOW_BYTES] * LANES
         self._handled = [0] * LANES
         self._refused = False
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether anything wants to leave, be there credit for it or not."""
+        first, sync = self._queues
+        return bool(self._own or first or sync) or max(self._handled) >= GIVE_BACK_BYTES
 
     def put(self, message_type: int, body: bytes) -> bool:
         """Queue a message of the node's; False: the lane is full, `take` will tell when not."""
@@ -64,6 +72,8 @@ class Outbox:
 
     def take(self, budget: int) -> bytes:
         """What the next record carries, at most `budget` bytes; empty: nothing may leave now."""
+        if not self.is_waiting:
+            return b""
         out: list[bytes] = []
         while self._own and len(self._own[0]) <= budget:
             budget -= len(self._own[0])

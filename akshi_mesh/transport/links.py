@@ -51,7 +51,7 @@ from akshi_mesh.transport.ports import (
     LinkState,
     StampStore,
 )
-from akshi_mesh.transport.tcp import bound_address, connect_tcp, listen_tcp
+from akshi_mesh.transport.tcp import TcpStream, bound_address, connect_tcp, listen_tcp
 from identity.did import Did
 from identity.keys import SigningKey
 
@@ -192,7 +192,7 @@ class Links:
         except OSError:  # gone before it was looked at
             await trio.aclose_forcefully(stream)
             return
-        await self.accept(stream, host)
+        await self.accept(TcpStream(stream), host)
 
     def _is_trusted(self, peer: bytes) -> bool:
         return self._trust(peer, self._wall_ms()) is not None
