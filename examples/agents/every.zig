@@ -13,7 +13,8 @@ pub fn run(_: akshi.Task) akshi.Failure![]const u8 {
     heard(&out, "inference", akshi.inference.ask("{\"prompt\":\"hello\"}"));
     heard(&out, "journal", akshi.journal.read("", 1));
     heard(&out, "database", akshi.database.query("select 1", "[]"));
-    heard(&out, "http-fetch", akshi.http.fetch("{\"method\":\"GET\",\"url\":\"https://example.org/\"}"));
+    const request = "{\"method\":\"GET\",\"url\":\"https://example.org/\"}";
+    heard(&out, "http-fetch", akshi.http.fetch(request));
     heard(&out, "a2a", akshi.a2a.wait("[]", 0));
     heard(&out, "mcp", akshi.mcp.listTools("tools"));
     heard(&out, "filesystem", akshi.filesystem.listFiles("", "", 1));

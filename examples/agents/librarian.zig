@@ -139,7 +139,8 @@ fn readersOf(list: json.Value) akshi.Failure![]Reader {
         const target = reader.value.text() orelse return akshi.giveUp("a reader is no text");
         if (count == readers_max) return akshi.giveUp("more than 32 readers");
         for (readers_room[0..count]) |other| {
-            if (std.mem.eql(u8, other.target, target)) return akshi.giveUp("a reader is named twice");
+            if (!std.mem.eql(u8, other.target, target)) continue;
+            return akshi.giveUp("a reader is named twice");
         }
         readers_room[count] = .{ .target = target, .asked = true };
         count += 1;
@@ -182,8 +183,9 @@ const Round = struct {
     fn next(round: *Round, comptime done: []const u8) akshi.Failure!?Answer {
         while (round.open()) |ids| {
             const at = try now();
-            const left_ms = if (at < round.deadline_ms) round.deadline_ms - at else 0;
-            const ended = try akshi.a2a.ended(ids, @intCast(@min(left_ms, std.math.maxInt(u32)))) orelse {
+            // A clock set back does not make us wait longer than we were asked to.
+            const left_ms = @min(round.deadline_ms -| at, round.timeout_ms);
+            const ended = try akshi.a2a.ended(ids, @intCast(left_ms)) orelse {
                 if (left_ms > 0) continue;
                 return round.giveUpWaiting();
             };
@@ -247,7 +249,11 @@ fn message(comptime done: []const u8, target: []const u8) []const u8 {
     return out.bytes();
 }
 
-fn concluded(best: *const ranking.Best, readers: []const Reader, unread: u64) akshi.Failure![]const u8 {
+fn concluded(
+    best: *const ranking.Best,
+    readers: []const Reader,
+    unread: u64,
+) akshi.Failure![]const u8 {
     var out: json.Writer = .{};
     best.answer(&out);
     out.raw(",\"asked\":");

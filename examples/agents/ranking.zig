@@ -52,7 +52,7 @@ pub const Words = struct {
             }
             length += size;
         } else if (length == 0) return null;
-        return words.word[0 .. if (length > word_bytes_max) 0 else length];
+        return words.word[0..if (length > word_bytes_max) 0 else length];
     }
 };
 

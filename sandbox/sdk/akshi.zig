@@ -46,7 +46,8 @@ const Returned = extern struct {
 
     fn answer(from: *const Returned) Failure![]u8 {
         if (from.is_fault == 0) return slice(from.head.ok, from.middle);
-        fault = .{ .code = @enumFromInt(from.head.code), .why = slice(from.middle, from.tail) };
+        const code: Code = @fromBackingInt(from.head.code);
+        fault = .{ .code = code, .why = slice(from.middle, from.tail) };
         return error.Refused;
     }
 };

@@ -123,8 +123,9 @@ const Reader = struct {
         while (true) {
             const plain = reader.at;
             reader.at = plainEnd(reader.text, plain);
-            if (end != plain) std.mem.copyForwards(u8, reader.text[end..], reader.text[plain..reader.at]);
-            end += reader.at - plain;
+            const run = reader.text[plain..reader.at];
+            if (end != plain) std.mem.copyForwards(u8, reader.text[end..], run);
+            end += run.len;
             const byte = reader.peek();
             reader.at += 1;
             if (byte == '"') return reader.text[start..end];

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sandbox.worker import contract
 from tests.agents.fakes import Journal, task_own
 from tests.agents.harness import ROOT, Agent, AgentFailed, Host
 
@@ -42,5 +43,4 @@ def test_giving_up_is_a_reason_that_the_sender_reads(hello: Agent) -> None:
 
 
 def test_it_imports_nothing_but_our_world(hello: Agent) -> None:
-    names = hello.component.type.imports(hello.engine)
-    assert all(name.startswith("akshi:agent/") for name in names)
+    contract.check(hello.component, hello.engine)

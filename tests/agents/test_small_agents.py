@@ -4,8 +4,14 @@ import json
 
 import pytest
 
+from sandbox.worker import contract
 from tests.agents.fakes import Journal, Mesh, task_own
 from tests.agents.harness import FUNCTIONS, AgentFailed, Examples, Host, Refusal
+
+
+@pytest.mark.parametrize("name", ["echo", "every", "librarian", "reader", "relay", "scribe"])
+def test_a_node_accepts_the_component(examples: Examples, name: str) -> None:
+    contract.check(examples[name].component, examples[name].engine)
 
 
 def test_scribe_makes_the_same_four_calls_for_every_task(examples: Examples) -> None:
