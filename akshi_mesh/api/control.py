@@ -35,10 +35,9 @@ class Control(Protocol):
     async def status(self) -> NodeStatus: ...
 
     async def stop(self) -> Done:
-        """Stop every agent now. The answer is written, then the node ends.
+        """Kill every worker before returning; nothing in flight is waited for.
 
-        The implementation kills the workers before it returns and lets its main scope be
-        cancelled a moment later, so that the answer still gets out.
+        The node itself ends when the answer is out: `Api` then calls `ended`.
         """
         ...
 

@@ -33,9 +33,13 @@ log = structlog.get_logger()
 class Api:
     """A service: construct, then ``await nursery.start(api.run, path)``."""
 
-    def __init__(self, control: Control, *, token: str, version: str) -> None:
+    def __init__(
+        self, control: Control, *, token: str, version: str, ended: Callable[[], None]
+    ) -> None:
+        """`ended` is called when the answer to `stop` is out: then the node may end."""
         assert token, "an empty token would let everybody in"
         self._control = control
+        self._ended = ended
         self._token = token.encode()
         self._version = version
 
@@ -97,7 +101,8 @@ class Api:
                 events = method(**arguments)
                 # Awaited before there is an answer, so that a refusal is a refusal.
                 return _Lines(await anext(events, None), events)
-            return JSONResponse(await method(**arguments))
+            answer = JSONResponse(await method(**arguments))
+            return _Last(answer, self._ended) if operation.name == "stop" else answer
 
         return endpoint
 
@@ -153,6 +158,21 @@ class _Lines(Response):
                     await send(_chunk(event))
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             nursery.cancel_scope.cancel()
+
+
+class _Last(Response):
+    """The answer to `stop`; whether it gets out or not, the node ends after it."""
+
+    def __init__(self, answer: Response, ended: Callable[[], None]) -> None:
+        super().__init__()
+        self._answer = answer
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            self._ended()
 
 
 async def _cancel_when_gone(receive: Receive, scope: trio.CancelScope) -> None:

@@ -17,6 +17,7 @@ from akshi_mesh.cli import (
     config_check,
     doctor,
     first,
+    fsck,
     journal,
     run,
     status,
@@ -114,4 +115,5 @@ _join("agents", "The agents of this node.", agents)
 _join("task", "Tasks for agents, here and elsewhere.", task)
 _join("journal", "Journals: append, read, search, verify.", journal)
 why.register(app)
+fsck.register(app)
 _join("audit", "The record of what agents did and were refused.", audit)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from akshi_mesh.cli.report import tell_report
 from akshi_mesh.cli.session import Session, command
-from akshi_mesh.cli.why import tell_report
 from akshi_mesh.errors import OperatorError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 
 from akshi_mesh.cli import output
+from akshi_mesh.cli.report import tell_report
 from akshi_mesh.cli.session import Session, command
-from akshi_mesh.cli.why import tell_report
 
 if TYPE_CHECKING:
     from akshi_mesh.api.shapes import CheckReport, EntryInfo, EntryPage, JournalInfo

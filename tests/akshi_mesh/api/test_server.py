@@ -3,7 +3,7 @@
 import json
 import stat
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -30,10 +30,14 @@ def socket_path() -> Iterator[Path]:
         yield Path(directory) / "api.sock"
 
 
+def _api(control: Control, ended: Callable[[], None] = lambda: None) -> Api:
+    return Api(control, token=TOKEN, version="0.1.0", ended=ended)
+
+
 @asynccontextmanager
 async def serving(path: Path, control: Control) -> AsyncIterator[Client]:
     async with trio.open_nursery() as nursery:
-        await nursery.start(Api(control, token=TOKEN, version="0.1.0").run, path)
+        await nursery.start(_api(control).run, path)
         yield Client(path, token=TOKEN)
         nursery.cancel_scope.cancel()
 
@@ -208,7 +212,7 @@ async def test_a_body_that_is_no_object_is_refused(
 
 
 async def test_the_document_describes_exactly_the_routes_that_exist() -> None:
-    app = Api(FakeControl(), token=TOKEN, version="0.1.0").app()
+    app = _api(FakeControl()).app()
     served = {getattr(route, "path", "") for route in app.routes} - {"/{path:path}"}
     described = document(version="0.1.0")
     assert set(described["paths"]) == served
@@ -269,11 +273,17 @@ async def test_a_bug_of_the_node_is_exit_code_1_and_the_node_lives(socket_path: 
     assert "secret" not in str(bug.value)
 
 
-async def test_stop_is_answered_although_the_node_ends(socket_path: Path) -> None:
+async def test_stop_is_answered_before_the_node_ends(socket_path: Path) -> None:
     control = FakeControl()
     async with trio.open_nursery() as nursery:
-        await nursery.start(Api(control, token=TOKEN, version="0.1.0").run, socket_path)
+        await nursery.start(_api(control, nursery.cancel_scope.cancel).run, socket_path)
         client = Client(socket_path, token=TOKEN)
-        assert await ask(client.stop, timeout_s=1) == {"note": "stopped 2 agents"}
-        await control.stopped.wait()
-        nursery.cancel_scope.cancel()
+        told: list[object] = []
+
+        async def ask_to_stop() -> None:
+            with trio.CancelScope(shield=True):
+                told.append(await ask(client.stop, timeout_s=5))
+
+        nursery.start_soon(ask_to_stop)
+    assert told == [{"note": "stopped 2 agents"}]
+    assert control.stopped.is_set()
