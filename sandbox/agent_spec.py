@@ -25,6 +25,7 @@ WALL_CLOCK_S_MAX = 24 * 3600.0
 RESTARTS_MAX = 1_000
 RESTART_BACKOFF_S_MAX = 3_600.0
 ALLOWED_MAX = 256  # lines in one allowlist; each call walks them
+_NOT_FILES = frozenset({"dev", "proc", "sys"})  # kernel interfaces that look like files
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ class AgentSpec:
             parts = PurePosixPath(path).parts
             if not path.startswith("/") or "\0" in path or ".." in parts:
                 raise self._malformed("filesystem.allowed", f"want an absolute path, not {path!r}")
+            if parts[1:2] and parts[1] in _NOT_FILES:
+                raise self._malformed("filesystem.allowed", f"{path!r} holds no files")
             mount = mount_name(path)
             if mount in names:
                 raise self._malformed(

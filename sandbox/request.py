@@ -195,8 +195,10 @@ def _read(function: Function, arguments: Sequence[str | int], size: int) -> Wish
         return Unreadable(f"arguments over {ARGUMENTS_BYTES_MAX} bytes")
     try:
         return _READERS[function.name](*arguments)
-    except (MalformedRequest, MalformedPath, MalformedAgentAddress, MalformedJson) as no:
-        return Unreadable(no.why)
+    except (MalformedPath, MalformedAgentAddress) as malformed:
+        return Unreadable(str(malformed))
+    except (MalformedRequest, MalformedJson) as malformed:
+        return Unreadable(malformed.why)
 
 
 def _at_most(name: str, text: str, limit: int) -> str:

@@ -113,8 +113,9 @@ class AgentRunner:
             self._is_compiled.set()
             while not self._stopped_why:
                 self._want_fresh = trio.Event()
-                if not self._fresh:
-                    self._fresh.append(await self._spawn())
+                async with self._spawning:
+                    if not self._fresh:
+                        self._fresh.append(await self._spawn())
                 await self._want_fresh.wait()
         except AgentUnavailable:
             pass  # `why` is in the status, and every task is told
@@ -247,7 +248,8 @@ class AgentRunner:
                 self._warm.remove(warm)
                 return warm.worker
         # Someone new: one fresh worker is used up, so another is made meanwhile.
-        worker = self._fresh.popleft() if self._fresh else await self._spawn()
+        async with self._spawning:
+            worker = self._fresh.popleft() if self._fresh else await self._spawn()
         if self._warm and not self.spec.share_originators:
             self._want_fresh.set()
         return worker
@@ -267,23 +269,22 @@ class AgentRunner:
         Raises:
             AgentUnavailable: there will be none.
         """
-        async with self._spawning:
-            while True:
-                await self._pause()
-                if self._stopped_why or self._compiled is None:
-                    raise AgentUnavailable(self.spec.name, why=self._stopped_why)
-                try:
-                    return await self._zygote.spawn(self._compiled.code, self._limits)
-                except ZygoteLost:
-                    await trio.sleep(ZYGOTE_PAUSE_S)
-                except SpawnFailed as failure:
-                    if failure.how is not None and failure.how.violation:
-                        self._record(Event.VIOLATION, code="violation", detail=str(failure))
-                        self.stop(f"violation: a worker broke its jail ({failure.why})")
-                    else:
-                        self._count_failure(str(failure))
-                except (ComponentRefused, JailMissing) as refused:
-                    self.stop(str(refused))
+        while True:
+            await self._pause()
+            if self._stopped_why or self._compiled is None:
+                raise AgentUnavailable(self.spec.name, why=self._stopped_why)
+            try:
+                return await self._zygote.spawn(self._compiled.code, self._limits)
+            except ZygoteLost:
+                await trio.sleep(ZYGOTE_PAUSE_S)
+            except SpawnFailed as failure:
+                if failure.how is not None and failure.how.violation:
+                    self._record(Event.VIOLATION, code="violation", detail=str(failure))
+                    self.stop(f"violation: a worker broke its jail ({failure.why})")
+                else:
+                    self._count_failure(str(failure))
+            except (ComponentRefused, JailMissing) as refused:
+                self.stop(str(refused))
 
     async def _compile(self) -> Compiled:
         while True:

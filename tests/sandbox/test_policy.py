@@ -1,0 +1,205 @@
+"""The policy as a matrix: what is not listed here as allowed is denied."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox.agent_spec import AgentSpec
+from sandbox.capability import FUNCTIONS, Capability, Function
+from sandbox.fault import FaultCode
+from sandbox.policy import HOPS_MAX, Allow, Deny, State, Verdict, decide
+from sandbox.request import read_request
+from tests.sandbox.fakes import ALL, FRIEND, ME, PARTS, STRANGER, spec
+
+ID = "ab" * 32
+GOOD: dict[str, tuple[str | int, ...]] = {
+    "journal.append": ("tag", "text"),
+    "journal.read": ("", 10),
+    "journal.search": ("words", 10),
+    "a2a.send": ("friend/reader", PARTS),
+    "a2a.wait": (f'["{ID}"]', 10),
+    "a2a.cancel": (ID,),
+    "filesystem.list-files": ("/shelf", "", 10),
+    "filesystem.read-file": ("/shelf/note",),
+    "task.progress": ("half",),
+    "task.is-cancelled": (),
+    "task.log": ("info", "text"),
+    "task.now": (),
+    "task.random": (8,),
+}
+GRANTS = [frozenset(), *(frozenset({capability}) for capability in Capability), ALL]
+BUILT = {Capability.JOURNAL, Capability.A2A, Capability.FILESYSTEM}
+STATE = State(me=ME, resolve={"friend": FRIEND, "self": STRANGER}.get)
+AGENT = spec(filesystem_allowed=("/srv/shelf",))
+
+
+def arguments_of(function: Function) -> tuple[str | int, ...]:
+    plain = {"text": "x", "u32": 1}
+    return GOOD.get(function.name) or tuple(plain[kind] for kind in function.parameters)
+
+
+def ask(
+    name: str, *arguments: str | int, agent: AgentSpec = AGENT, state: State = STATE
+) -> Verdict:
+    given_or_good = arguments or arguments_of(FUNCTIONS[name])
+    return decide(agent, read_request(0, name, given_or_good), state)
+
+
+def code(verdict: Verdict) -> FaultCode | None:
+    return verdict.code if isinstance(verdict, Deny) else None
+
+
+@pytest.mark.parametrize(
+    ("function", "granted"),
+    list(itertools.product(FUNCTIONS.values(), GRANTS)),
+    ids=lambda value: (
+        value.name if isinstance(value, Function) else "+".join(sorted(value)) or "none"
+    ),
+)
+def test_every_function_with_every_capability(
+    function: Function, granted: frozenset[Capability]
+) -> None:
+    agent = spec(capabilities=granted, filesystem_allowed=("/srv/shelf",))
+    verdict = ask(function.name, agent=agent)
+    if function.capability is None:
+        assert verdict == Allow()
+    elif function.capability not in granted:
+        assert code(verdict) is FaultCode.CAPABILITY_DENIED
+        assert function.capability.value in verdict.reason
+    elif function.capability in BUILT:
+        assert isinstance(verdict, Allow)
+    else:
+        assert code(verdict) is FaultCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_stopped_comes_before_everything(name: str) -> None:
+    stopped = State(me=ME, resolve=STATE.resolve, stopped="the node is stopping")
+    verdict = ask(name, state=stopped)
+    assert verdict == Deny(FaultCode.CANCELLED, "the node is stopping")
+
+
+def test_without_the_capability_nobody_learns_what_is_wrong_with_the_arguments() -> None:
+    assert code(ask("a2a.send", "x", "x", agent=spec(capabilities=frozenset()))) is (
+        FaultCode.CAPABILITY_DENIED
+    )
+    assert code(ask("a2a.send", "x", "x")) is FaultCode.INVALID
+
+
+@pytest.mark.parametrize(
+    ("allowed", "target", "did"),
+    [
+        ("friend/reader", "friend/reader", FRIEND),
+        ("friend/*", "friend/reader", FRIEND),
+        ("friend/read*", f"{FRIEND}/reader", FRIEND),
+        (f"{FRIEND}/*er", "friend/reader", FRIEND),
+        (f"{FRIEND}/r*d*r", f"{FRIEND}/reader", FRIEND),
+        ("self/reader", "self/reader", ME),
+        ("self/reader", f"{ME}/reader", ME),
+        (f"{ME}/reader", "self/reader", ME),
+        (f"{STRANGER}/*", f"{STRANGER}/x", STRANGER),
+    ],
+)
+def test_a_listed_peer_may_be_tasked_under_each_of_its_names(
+    allowed: str, target: str, did: str
+) -> None:
+    verdict = ask("a2a.send", target, PARTS, agent=spec(peers_allowed=("self/other", allowed)))
+    assert verdict == Allow(f"{did}/{target.partition('/')[2]}")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "target"),
+    [
+        ((), "friend/reader"),  # empty means nobody
+        ((), "self/reader"),  # agents of one's own node are not exempt
+        (("friend/reader",), "friend/reader2"),
+        (("friend/reader",), "friend/Reader"),
+        (("friend/*",), "self/reader"),
+        (("friend/reader",), f"{STRANGER}/reader"),
+        (("self/reader",), "friend/reader"),
+        (("friend/a*b*a",), "friend/aba2"),
+        (("friend/a*a",), "friend/a"),  # two letters, not one twice
+        (("friend/x*y*z",), "friend/xz"),
+        (("friend/?eader", "friend/[r]eader"), "friend/reader"),  # only * stands for others
+        (("*/reader", "*", "did:key:*/reader", ""), "friend/reader"),  # no glob for the node
+        (("nobody/reader",), "nobody/reader"),  # nobody has that name
+        (("nobody/reader",), "friend/reader"),
+    ],
+)
+def test_whoever_is_not_listed_may_not_be_tasked(allowed: tuple[str, ...], target: str) -> None:
+    verdict = ask("a2a.send", target, PARTS, agent=spec(peers_allowed=allowed))
+    assert code(verdict) is FaultCode.NOT_ALLOWED
+
+
+def test_a_peer_called_self_is_not_this_node() -> None:
+    assert ask("a2a.send", "self/reader", PARTS) == Allow(f"{ME}/reader")
+
+
+def test_a_petname_is_looked_up_at_each_call() -> None:
+    moved = State(me=ME, resolve={"friend": STRANGER}.get)
+    assert ask("a2a.send", "friend/reader", PARTS, state=moved) == Allow(f"{STRANGER}/reader")
+    assert code(ask("a2a.send", f"{FRIEND}/reader", PARTS, state=moved)) is FaultCode.NOT_ALLOWED
+
+
+@pytest.mark.parametrize("hops", range(6))
+def test_a_task_goes_through_four_agents_at_most(hops: int) -> None:
+    state = State(me=ME, resolve=STATE.resolve, chain=(f"{FRIEND}/a",) * hops)
+    allowed = isinstance(ask("a2a.send", state=state), Allow)
+    assert allowed == (hops < HOPS_MAX)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/shelf", "/srv/shelf"),
+        ("/shelf/a/b", "/srv/shelf"),
+        ("/other/a", "/mnt/other"),
+        ("/srv/shelf/a", None),
+        ("/shel", None),
+        ("/shelf2", None),
+        ("/etc/passwd", None),
+        ("/Shelf/a", None),
+    ],
+)
+def test_a_path_lies_below_an_allowed_root(path: str, expected: str | None) -> None:
+    agent = spec(filesystem_allowed=("/srv/shelf", "/mnt/other"))
+    for verdict in (
+        ask("filesystem.read-file", path, agent=agent),
+        ask("filesystem.list-files", path, "", 1, agent=agent),
+    ):
+        assert verdict == (Allow(expected) if expected else verdict)
+        assert code(verdict) is (None if expected else FaultCode.NOT_ALLOWED)
+
+
+def test_the_list_of_shelves_is_a_list_and_no_file() -> None:
+    assert ask("filesystem.list-files", "/", "", 1) == Allow()
+    assert code(ask("filesystem.read-file", "/")) is FaultCode.NOT_ALLOWED
+    empty = spec(filesystem_allowed=())
+    assert code(ask("filesystem.list-files", "/", "", 1, agent=empty)) is FaultCode.NOT_ALLOWED
+
+
+words = st.text(max_size=20) | st.sampled_from(["friend/reader", "/shelf/x", PARTS, ID, "["])
+numbers = st.integers(0, 2**32 - 1)
+
+
+@given(st.sampled_from(sorted(FUNCTIONS)), st.data(), st.frozensets(st.sampled_from(Capability)))
+def test_the_policy_is_total_and_never_grants_what_is_not_held(
+    name: str, data: st.DataObject, granted: frozenset[Capability]
+) -> None:
+    function = FUNCTIONS[name]
+    arguments = [data.draw(words if p == "text" else numbers) for p in function.parameters]
+    agent = spec(capabilities=granted, filesystem_allowed=("/srv/shelf",))
+    verdict = decide(agent, read_request(0, name, arguments), STATE)
+    if isinstance(verdict, Allow):
+        assert function.capability is None or function.capability in granted & BUILT
+    else:
+        assert verdict.reason
+
+
+def test_a_wish_that_the_policy_does_not_know_is_a_bug_and_no_permission() -> None:
+    unknown = replace(read_request(0, "task.now", ()), wish="anything")  # type: ignore[arg-type]
+    with pytest.raises(AssertionError):
+        decide(AGENT, unknown, STATE)
