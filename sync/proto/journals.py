@@ -184,7 +184,7 @@ class Journals(Writer):
             case messages.Names(names):
                 return self._on_names(link, names)
             case messages.Digest(theirs):
-                return self._on_digest(link, theirs)
+                return self._on_digest(link, theirs, now)
             case messages.Have():
                 return self._on_have(link, message, now)
             case messages.Want():
@@ -215,12 +215,15 @@ class Journals(Writer):
             self._sharing.send(link, messages.Digest(digest(self._sharing.rows(link)))),
         ]
 
-    def _on_digest(self, link: Link, theirs: bytes) -> list[Effect]:
+    def _on_digest(self, link: Link, theirs: bytes, now: Moment) -> list[Effect]:
         rows = self._sharing.rows(link)
         mine = digest(rows)
         if mine == theirs:
             for row in rows:
                 link.note_size(row.log, row.size)
+            # We are spared saying the same: quiet links cost one message a period.
+            link.reconcile_s = self._next_reconcile(now)
+            link.renew_budgets()
             return []
         # One side speaks first, or each would send the whole vector.
         if self._me > link.peer:
