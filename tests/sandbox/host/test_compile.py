@@ -156,3 +156,37 @@ async def test_a_component_with_a_foreign_import_is_refused_by_name(
     wasm.write_bytes(components.component(components.SILENT, preamble=preamble))
     with pytest.raises(CompileFailed, match=r"wasi:cli/exit@0\.2\.3"):
         await compiler(zygote, tmp_path).compiled(wasm)
+
+
+async def test_a_compile_that_does_not_end_is_ended(
+    nursery: trio.Nursery, tmp_path: Path, wasm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiling, "COMPILE_S_MAX", 0.05)
+    endless = (
+        "import sys; from sandbox.worker import guest, zygote;"
+        "guest.Runtime.compile = lambda *_: [None for _ in iter(int, 1)];"
+        "sys.exit(zygote.main())"
+    )
+    zygote = Zygote(command=(sys.executable, "-I", "-c", endless))
+    await nursery.start(zygote.run)
+    with pytest.raises(CompileFailed, match="not compiled in"):
+        await compiler(zygote, tmp_path).compiled(wasm)
+    await zygote.wait_none()
+    assert zygote.workers == []
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_compiler_that_breaks_its_jail_is_named(
+    nursery: trio.Nursery, tmp_path: Path, wasm: Path
+) -> None:
+    """A hole in the compiler gains nothing: the child may not open a file either."""
+    hole = (
+        "import os, sys; from sandbox.worker import guest, zygote;"
+        "guest.Runtime.compile = lambda *_: os.open('/etc/passwd', os.O_RDONLY);"
+        "sys.exit(zygote.main())"
+    )
+    zygote = Zygote(command=(sys.executable, "-I", "-c", hole))
+    await nursery.start(zygote.run)
+    with pytest.raises(CompileFailed, match="SIGSYS"):
+        await compiler(zygote, tmp_path).compiled(wasm)
+    nursery.cancel_scope.cancel()

@@ -133,3 +133,17 @@ COUNT = """
 def component(body: str, *, extra: str = "", preamble: str = PREAMBLE) -> bytes:
     """A component whose `run` is `body`; locals `$at` and `$length` are its task."""
     return bytes(wat2wasm(COMPONENT.format(preamble=preamble, extra=extra, body=body)))
+
+
+# 12 MiB of four-byte characters: 48 MiB as Python text, beside the bytes and the memory.
+WIDE_CALL = """
+    (local $to i32)
+    (drop (memory.grow (i32.const 200)))
+    (local.set $to (i32.const 131072))
+    (loop $more
+      (i32.store (local.get $to) (i32.const 0x80989ff0))
+      (local.set $to (i32.add (local.get $to) (i32.const 4)))
+      (br_if $more (i32.lt_u (local.get $to) (i32.const 12582912))))
+    (call $progress (i32.const 131072) (i32.const 12451840) (i32.const 16))
+    (call $answer (i32.const 1) (i32.load (i32.const 24)) (i32.load (i32.const 28)))
+"""

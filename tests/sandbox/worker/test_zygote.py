@@ -98,10 +98,11 @@ async def test_a_guest_that_breaks_ends_its_attempt_and_not_its_worker(
             assert fault.kind is kind, fault.why
 
 
+@pytest.mark.parametrize("body", [components.HUGE_CALL, components.WIDE_CALL])
 async def test_arguments_over_the_limit_are_refused_before_they_leave_the_worker(
-    zygote: Zygote, compiled: Compile
+    zygote: Zygote, compiled: Compile, body: str
 ) -> None:
-    async with await zygote.spawn(compiled(components.HUGE_CALL), LIMITS) as worker:
+    async with await zygote.spawn(compiled(body), LIMITS) as worker:
         await worker.send(Run(LIMITS, "x"))
         done = await worker.receive()
         assert isinstance(done, Done)
