@@ -149,15 +149,6 @@ class AgentUnavailable(SandboxError):
         self.why = why
 
 
-class UnknownAgent(AgentUnavailable):
-    """No agent of that name is configured."""
-
-    hint = "akshi-node agents list"
-
-    def __init__(self, agent: str) -> None:
-        super().__init__(agent, why="no such agent here")
-
-
 class AgentBusy(SandboxError):
     """More tasks wait for the agent than its queue holds."""
 

@@ -6,6 +6,7 @@ agent: the guest waits, so that its answers do not depend on how busy it has bee
 an attempt has a limit of calls and of remembered bytes.
 """
 
+import contextlib
 import math
 from collections.abc import Awaitable
 from contextlib import AbstractContextManager
@@ -140,7 +141,9 @@ class Attempt:
         request = read_request(call.number, call.function, call.arguments)
         self._charge(1 + TOKENS_PER_CHARACTER * sum(map(_length, call.arguments)))
         if call.number >= CALLS_PER_TASK_MAX or self._kept_bytes > KEPT_BYTES_MAX:
-            self._record(Event.REFUSED, request, _TOO_MUCH)
+            # Refused whether or not the log can take it.
+            with contextlib.suppress(AuditUnavailable):
+                self._record(Event.REFUSED, request, _TOO_MUCH)
             return _TOO_MUCH
         answer = await self._play(request)
         if isinstance(answer, Fault):
