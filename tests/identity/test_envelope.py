@@ -369,3 +369,24 @@ def test_any_bytes_are_refused_and_any_signed_bytes_opened_or_malformed(
             read(data)
         except (MalformedEnvelope, WrongAudience, Expired, FromTheFuture):
             continue
+
+
+def test_times_reach_to_the_end_of_64_bits_and_no_further() -> None:
+    last = (1 << 64) - 1
+
+    def sealed(issued_ms: int, expires_ms: int | None) -> bytes:
+        return seal(
+            AUTHOR,
+            kind=Kind.CHECKPOINT,
+            body=b"",
+            network=NETWORK,
+            nonce=bytes(16),
+            issued_ms=issued_ms,
+            expires_ms=expires_ms,
+        )
+
+    assert opened(sealed(last - 1, last), now_ms=last - 1).expires_ms == last
+    assert opened(sealed(last, None), now_ms=last).issued_ms == last
+    for issued_ms, expires_ms in ((last + 1, None), (last, last + 1)):
+        with pytest.raises(MalformedEnvelope):
+            sealed(issued_ms, expires_ms)
