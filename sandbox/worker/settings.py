@@ -11,6 +11,8 @@ ENGINE: Final[tuple[tuple[str, bool | int], ...]] = (
     ("memory_reservation", 1 << 20),
     ("memory_reservation_for_growth", 1 << 20),
     ("memory_guard_size", 64 << 10),
+    # Its copy-on-write images of memory come from memfd_create, which the jail forbids.
+    ("memory_init_cow", False),
     # A jailed process has one thread.
     ("parallel_compilation", False),
     ("wasm_threads", False),

@@ -117,6 +117,23 @@ async def test_memory_ends_at_its_limit(zygote: Zygote, compiled: Compile) -> No
         assert done.text == "still here"
 
 
+async def test_a_guest_with_data_of_its_own_runs_in_the_jail(
+    zygote: Zygote, runtime: Runtime
+) -> None:
+    """wasmtime would map initial data from a memfd, and a jailed worker may not make one."""
+    wasm = components.component(
+        "(call $answer (i32.const 0) (i32.const 3000) (i32.const 7))",
+        extra='(data (i32.const 3000) "my data")',
+    )
+    with Memfile(runtime.compile(wasm)) as module:
+        async with await zygote.spawn(module, LIMITS) as worker:
+            for _ in range(2):
+                await worker.send(Run(LIMITS, "x"))
+                done = await worker.receive()
+                assert isinstance(done, Done)
+                assert done.text == "my data"
+
+
 async def test_each_task_has_a_store_of_its_own(zygote: Zygote, compiled: Compile) -> None:
     async with await zygote.spawn(compiled(components.COUNT), LIMITS) as worker:
         for _ in range(3):
