@@ -9,7 +9,7 @@ back from peers that hold them; tasks whose rows are gone are offered again by t
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from akshi_mesh import audit_log
@@ -18,13 +18,14 @@ from identity.did import Did
 from sync.errors import DatabaseDamaged, StoreError
 from sync.store.database import Database
 from sync.store.fsck import LogCheck, check_journals, repair_journals, salvage_journals
+from sync.store.journals_schema import JOURNALS_SCHEMA
 
 REPAIR = "akshi-node fsck --repair"
 PAGES_SHOWN_MAX = 5
-# A virtual table makes the tables behind it itself.
+# Journals are salvaged by proof; every other table is copied as it is.
 _OWN_SCHEMA = """
     SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite~_%' ESCAPE '~'
-    AND name NOT LIKE 'journal~_text~_%' ESCAPE '~' ORDER BY rowid
+    AND name NOT LIKE 'journal~_%' ESCAPE '~' ORDER BY rowid
 """
 
 
@@ -51,7 +52,8 @@ def check_database(reader: Database, *, network: str) -> CheckReport:
     try:
         findings += [_journal(log) for log in check_journals(reader, network=network).logs]
         wrong = _audit(reader)
-        findings += [_bad("audit", why) for why in wrong[:PAGES_SHOWN_MAX]]
+        # No repair brings a record back, and none may hide that it is gone.
+        findings += [_bad("audit", why, remedy="") for why in wrong[:PAGES_SHOWN_MAX]]
         findings += [] if wrong else [_good("audit", "every record holds")]
     except DatabaseDamaged as damage:
         findings.append(_bad("journals", damage.why))
@@ -82,7 +84,7 @@ def _salvage(path: Path, *, network: str, now_ms: int) -> CheckReport:
     for stale in _with_logs(fresh_path):
         stale.unlink(missing_ok=True)
     findings: list[Finding] = []
-    with _opened(fresh_path) as fresh, fresh.transaction(fsync=True):
+    with _opened(fresh_path, JOURNALS_SCHEMA) as fresh, fresh.transaction(fsync=True):
         try:
             with _opened(path) as damaged:
                 for (statement,) in damaged.rows(_OWN_SCHEMA):
@@ -138,8 +140,8 @@ def _audit(reader: Database) -> list[str]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Database]:
-    database = Database.open(str(path), schemas=())
+def _opened(path: Path, schemas: Sequence[str] = ()) -> Iterator[Database]:
+    database = Database.open(str(path), schemas=schemas)
     try:
         yield database
     finally:
@@ -170,8 +172,8 @@ def _good(what: str, why: str) -> Finding:
     return {"what": what, "ok": True, "why": why, "remedy": ""}
 
 
-def _bad(what: str, why: str) -> Finding:
-    return {"what": what, "ok": False, "why": why, "remedy": REPAIR}
+def _bad(what: str, why: str, *, remedy: str = REPAIR) -> Finding:
+    return {"what": what, "ok": False, "why": why, "remedy": remedy}
 
 
 def _report(findings: list[Finding]) -> CheckReport:
