@@ -109,7 +109,7 @@ class Answer:
         fields: dict[int, cbor.Value] = {1: self.listener, 2: self.dialler}
         if isinstance(self.outcome, Refusal):
             detail = self.outcome.detail
-            fields[4] = self.outcome.reason
+            fields[4] = int(self.outcome.reason)
             fields[5] = list(detail) if isinstance(detail, tuple) else detail
         else:
             fields[3] = self.outcome

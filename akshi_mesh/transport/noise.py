@@ -55,6 +55,8 @@ class Cipher:
         Raises:
             HandshakeFailed: it is not.
         """
+        if len(sealed) < TAG_BYTES:  # PyNaCl 1.6.2 asks for a negative buffer (ValueError)
+            raise HandshakeFailed("a sealed message is too short")
         nonce = b"\0\0\0\0" + self._count.to_bytes(8, "little")
         try:
             opened: bytes = crypto_aead_chacha20poly1305_ietf_decrypt(sealed, aad, nonce, self._key)
