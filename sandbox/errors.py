@@ -149,6 +149,16 @@ class AgentUnavailable(SandboxError):
         self.why = why
 
 
+class UnknownAgent(SandboxError):
+    """No agent of this name is configured here."""
+
+    hint = "akshi-node agents list"
+
+    def __init__(self, agent: str) -> None:
+        super().__init__(f"no agent {agent!r} on this node")
+        self.agent = agent
+
+
 class AgentBusy(SandboxError):
     """More tasks wait for the agent than its queue holds."""
 

@@ -46,13 +46,22 @@ def everybody(home: Path, *, now_ms: int) -> list[TrustedInfo]:
 
 def one(home: Path, who: str, *, now_ms: int) -> TrustedInfo:
     store = load_trust(home)
-    public_key = find(store, who)
+    return shown(store, find(store, who), now_ms=now_ms)
+
+
+def shown(store: TrustStore, public_key: bytes, *, now_ms: int) -> TrustedInfo:
+    """What `store` says of one key.
+
+    Raises:
+        NotKnown: nothing.
+    """
     trusted = store.get(public_key)
     if trusted is not None:
         return info(trusted, now_ms=now_ms)
     if public_key in store.revoked:
         return _revoked(public_key)
-    raise NotKnown(f"not trusted: {who}", hint=f"akshi-node trust add {Did(public_key)}")
+    did = Did(public_key)
+    raise NotKnown(f"not trusted: {did}", hint=f"akshi-node trust add {did}")
 
 
 def remove(home: Path, who: str) -> None:

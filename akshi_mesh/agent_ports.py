@@ -1,0 +1,205 @@
+"""What agents reach of the mesh: their calls' memory, tasks for others, their own journal.
+
+Each class fits a protocol of `sandbox.ports`. What they write joins the transaction of the
+host call that asked for it, and what must leave the node leaves when that has committed.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+import structlog
+import trio
+
+from akshi_mesh.switchboard import Switchboard
+from identity.did import Did
+from sandbox.agent_address import AgentAddress
+from sandbox.errors import PortRefused
+from sandbox.fault import FaultCode
+from sandbox.ports import EndedTask, Remembered
+from sync.clock import Moment
+from sync.errors import MalformedTask, SubmitRefused, TooManyCalls, UnknownTask
+from sync.hybrid_clock import wall_of
+from sync.journal_errors import JournalError
+from sync.mesh import Mesh
+from sync.proto.task_events import ProgressMade
+from sync.proto.task_records import Origin
+from sync.proto.tasks_sending import Order
+from sync.store.calls import Calls
+from sync.store.journals_view import Seen, View
+from sync.store.search import Search
+from sync.store.tasks import TaskTables
+
+log = structlog.get_logger()
+
+Clock = Callable[[], Moment]
+
+
+class Memory:
+    """`CallMemory`: the answered calls of unfinished tasks."""
+
+    def __init__(self, mesh: Mesh, calls: Calls) -> None:
+        self._mesh = mesh
+        self._calls = calls
+
+    def transaction(self) -> AbstractContextManager[None]:
+        return self._mesh.transaction()
+
+    def recall(self, task_id: bytes, number: int) -> Remembered | None:
+        found = self._calls.recall(task_id, number)
+        return Remembered(found.request_hash, found.answer) if found else None
+
+    def remember(self, task_id: bytes, number: int, request_hash: bytes, answer: bytes) -> None:
+        try:
+            self._calls.remember(task_id, number, request_hash, answer)
+        except TooManyCalls as full:
+            raise PortRefused(FaultCode.RATE_LIMITED, str(full)) from full
+
+
+class Errands:
+    """`TaskPort`: tasks this node sends for its agents."""
+
+    def __init__(
+        self, mesh: Mesh, tables: TaskTables, switchboard: Switchboard, clock: Clock
+    ) -> None:
+        self._mesh = mesh
+        self._tables = tables
+        self._switchboard = switchboard
+        self._clock = clock
+
+    def send(
+        self,
+        *,
+        task_id: bytes,
+        number: int,
+        from_agent: str,  # noqa: ARG002 - the chain ends with it
+        chain: tuple[str, ...],
+        target: str,
+        parts_json: str,
+        expires_ms: int,
+    ) -> str:
+        address = AgentAddress.parse(target)
+        order = Order(
+            peer=Did.parse(address.node).public_key,
+            agent=address.agent,
+            parts=parts_json,
+            chain=chain,
+            origin=Origin(task_id, number),
+            expires_ms=expires_ms,
+        )
+        try:
+            made, effects = self._mesh.tasks.submit(order, self._clock())
+        except (SubmitRefused, MalformedTask) as refusal:
+            code = (
+                FaultCode.INVALID if isinstance(refusal, MalformedTask) else FaultCode.NOT_ALLOWED
+            )
+            raise PortRefused(code, str(refusal)) from refusal
+        self._mesh.say(effects)
+        return made.hex()
+
+    async def wait(
+        self,
+        *,
+        task_id: bytes,  # noqa: ARG002 - the sandbox has checked whose ids these are
+        ids: Sequence[str],
+        timeout_s: float,
+    ) -> EndedTask | None:
+        wanted = [bytes.fromhex(text) for text in ids]
+        with trio.move_on_after(timeout_s):
+            while True:
+                for sent_id in wanted:
+                    sent = self._tables.sent.get(sent_id)
+                    if sent is not None and sent.ended_ms is not None:
+                        return EndedTask(sent_id.hex(), sent.result or "null")
+                await self._switchboard.wait_changed(wanted)
+        return None
+
+    def cancel(self, *, task_id: bytes, id: str) -> None:  # noqa: ARG002 - as `wait`
+        try:
+            self._mesh.say(self._mesh.tasks.cancel(bytes.fromhex(id), self._clock()))
+        except UnknownTask as unknown:
+            raise PortRefused(FaultCode.INVALID, str(unknown)) from unknown
+
+    def progress(self, *, task_id: bytes, text: str) -> None:
+        self._mesh.say(self._mesh.tasks.handle(ProgressMade(task_id, text), self._clock()))
+
+
+class Diaries:
+    """`JournalPort`: the journal that carries the agent's name."""
+
+    def __init__(
+        self, mesh: Mesh, view: View, search: Search, author: Callable[[str], bytes], clock: Clock
+    ) -> None:
+        """`author` gives the public key under which the agent of a name writes."""
+        self._mesh = mesh
+        self._view = view
+        self._search = search
+        self._author = author
+        self._clock = clock
+
+    def stage(
+        self, *, agent: str, task_id: bytes, number: int, originator: str, tag: str, text: str
+    ) -> str:
+        try:
+            entry_id = self._mesh.journals.stage(
+                agent,
+                self._author(agent),
+                task_id=task_id,
+                number=number,
+                tag=tag,
+                text=text,
+                originator=originator,
+                now=self._clock(),
+            )
+        except JournalError as refusal:
+            raise PortRefused(FaultCode.INVALID, str(refusal)) from refusal
+        return json.dumps({"id": entry_id})
+
+    def read(self, *, agent: str, task_id: bytes, after: str, limit: int) -> str:
+        try:
+            seen = self._view.read(agent, after=after, limit=limit, now_ms=self._clock().wall_ms)
+        except JournalError as refusal:
+            raise PortRefused(FaultCode.INVALID, str(refusal)) from refusal
+        entries = [as_json(entry) for entry in seen]
+        if len(seen) >= limit:
+            return json.dumps({"entries": entries, "next": str(seen[-1].cursor)})
+        staged = self._mesh.journals.staged(task_id)[: limit - len(seen)]
+        entries += [
+            {"id": s.nonce.hex(), "tag": s.tag, "text": s.text, "originator": s.originator}
+            for s in staged
+        ]
+        return json.dumps({"entries": entries, "next": None})
+
+    async def search(self, *, agent: str, query: str, limit: int) -> str:
+        with self._mesh.transaction():
+            while self._search.feed():
+                pass
+        try:
+            hits = self._search.find(agent, query, limit=limit, now_ms=self._clock().wall_ms)
+        except JournalError as refusal:
+            raise PortRefused(FaultCode.INVALID, str(refusal)) from refusal
+        return json.dumps(
+            {"entries": [{**as_json(hit.seen), "score": round(hit.score, 6)} for hit in hits]}
+        )
+
+
+class AgentLog:
+    """`GuestLog`: what agents say, as events of the node's own log."""
+
+    def guest_said(self, *, agent: str, task_id: bytes, level: str, text: str) -> None:
+        log.info("agent.said", agent=agent, task=task_id.hex(), level=level, text=text)
+
+    def note(self, event: str, **facts: object) -> None:
+        log.warning(event, **facts)
+
+
+def as_json(seen: Seen) -> dict[str, str | int]:
+    """An entry as docs/spec/agent-abi.md shows it to guests."""
+    return {
+        "id": seen.entry.nonce.hex(),
+        "at_ms": wall_of(seen.entry.time),
+        "author": str(Did(seen.author)),
+        "originator": seen.entry.originator,
+        "tag": seen.entry.tag,
+        "text": seen.entry.text,
+    }

@@ -1,0 +1,91 @@
+"""Running what the task engine says should run, and telling it how that ended.
+
+    StartAttempt ─▶ Supervisor.run_task ─▶ outcome
+                                             └─▶ one transaction: staged entries become
+                                                 journal entries, the result is sealed
+
+A task that is interrupted because the node stops has no outcome: it is run again after the start.
+"""
+
+from collections.abc import Callable
+from typing import assert_never
+
+import structlog
+import trio
+
+from identity.did import Did
+from sandbox import ports
+from sandbox.errors import AgentBusy
+from sandbox.host.supervisor import Supervisor
+from sync.clock import Moment
+from sync.mesh import Mesh
+from sync.proto import task_states
+from sync.proto.task_events import AttemptEnded, StartAttempt
+
+log = structlog.get_logger()
+
+
+class Attempts:
+    """A service: construct, then ``await nursery.start(attempts.run)``."""
+
+    def __init__(self, mesh: Mesh, supervisor: Supervisor, clock: Callable[[], Moment]) -> None:
+        self._mesh = mesh
+        self._supervisor = supervisor
+        self._clock = clock
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Hold the running attempts until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            task_status.started()
+            await trio.sleep_forever()
+
+    def start(self, attempt: StartAttempt) -> None:
+        assert self._nursery is not None, "attempts start while the service runs"
+        self._nursery.start_soon(self._attempt, attempt)
+
+    def cancel(self, task_id: bytes) -> None:
+        self._supervisor.cancel(task_id)
+
+    async def _attempt(self, attempt: StartAttempt) -> None:
+        outcome = await self._outcome(attempt)
+        if outcome is None:
+            return
+        now = self._clock()
+        with self._mesh.transaction():
+            # Effects of the task and its result are one: both are kept, or neither.
+            if isinstance(outcome, task_states.Completed):
+                self._mesh.journals.commit_staged(attempt.task_id, now)
+                self._mesh.say(self._mesh.journals.flush(now))
+            else:
+                self._mesh.journals.drop_staged(attempt.task_id)
+            self._mesh.say(self._mesh.tasks.handle(AttemptEnded(attempt.task_id, outcome), now))
+
+    async def _outcome(self, attempt: StartAttempt) -> task_states.Outcome | None:
+        sender = str(Did(attempt.peer))
+        run = ports.TaskRun(
+            id=attempt.task_id,
+            agent=attempt.agent,
+            sender=attempt.chain[-1] if attempt.chain else sender,
+            originator=attempt.chain[0] if attempt.chain else sender,
+            chain=attempt.chain,
+            message_json=attempt.message,
+            expires_ms=attempt.expires_ms,
+        )
+        try:
+            ended = await self._supervisor.run_task(run)
+        except AgentBusy as busy:
+            return task_states.Failed("busy", str(busy))
+        match ended:
+            case ports.Completed(parts):
+                return task_states.Completed(parts)
+            case ports.Failed(code, why):
+                log.info("task.failed", id=attempt.task_id.hex(), agent=attempt.agent, code=code)
+                return task_states.Failed(code, why)
+            case ports.Cancelled():
+                return task_states.Cancelled()
+            case ports.Interrupted():
+                return None
+            case _:
+                assert_never(ended)

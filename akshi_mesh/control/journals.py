@@ -1,0 +1,127 @@
+"""Journals, checks and the audit log of a running node. What reads much reads in a thread."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import trio
+
+from akshi_mesh.api.shapes import AuditLine, CheckReport, EntryInfo, EntryPage, Finding, JournalInfo
+from akshi_mesh.audit_log import AuditLog
+from akshi_mesh.journal_book import JournalBook, entry_info
+from akshi_mesh.parts import Parts
+from sync.store.database import Database
+
+AnswerT = TypeVar("AnswerT")
+
+
+class JournalControl:
+    """`Control`, as far as it is about what is written down."""
+
+    _parts: Parts
+
+    async def journals(self) -> list[JournalInfo]:
+        return self._book(self._parts.database).journals()
+
+    async def journal_append(self, journal: str, *, tag: str, text: str) -> EntryInfo:
+        parts = self._parts
+        now = parts.clock()
+        with parts.mesh.transaction():
+            entry_id = parts.mesh.journals.append(
+                journal, parts.me, tag=tag, text=text, originator=str(parts.did), now=now
+            )
+            parts.mesh.say(parts.mesh.journals.flush(now))
+        newest = parts.view.last(journal, limit=16, now_ms=now.wall_ms)
+        seen = next(one for one in reversed(newest) if one.entry.nonce.hex() == entry_id)
+        return entry_info(journal, seen)
+
+    async def journal_read(self, journal: str, *, after: str | None, limit: int) -> EntryPage:
+        return await self._in_thread(
+            lambda book: book.journal_read(journal, after=after, limit=limit)
+        )
+
+    async def journal_search(self, journal: str, *, query: str, limit: int) -> list[EntryInfo]:
+        parts = self._parts
+        while parts.search.is_behind:
+            with parts.mesh.transaction():
+                parts.search.feed()
+            await trio.lowlevel.checkpoint()
+        return await self._in_thread(
+            lambda book: book.journal_search(journal, query=query, limit=limit)
+        )
+
+    async def journal_verify(self, journal: str | None) -> CheckReport:
+        return await self._in_thread(lambda book: book.journal_verify(journal))
+
+    async def fsck(self) -> CheckReport:
+        """Every page, every root, every audit record; and what to do about what is broken."""
+        pages = await trio.to_thread.run_sync(partial(_check_pages, self._parts.database))
+        journals = await self.journal_verify(None)
+        audit = await trio.to_thread.run_sync(partial(_check_audit, self._parts.database))
+        findings = [*pages, *journals["findings"], *audit]
+        return {"ok": all(finding["ok"] for finding in findings), "findings": findings}
+
+    async def audit_tail(self, *, limit: int, agent: str | None) -> list[AuditLine]:
+        return [
+            {
+                "seq": seq,
+                "at_ms": record.at_ms,
+                "until_ms": record.until_ms,
+                "event": record.event.value,
+                "agent": record.agent,
+                "originator": record.originator,
+                "task_id": record.task_id.hex(),
+                "number": record.number,
+                "function": record.function,
+                "code": record.code,
+                "detail": record.detail,
+                "count": record.count,
+            }
+            for seq, record in self._parts.audit.tail(limit=limit, agent=agent)
+        ]
+
+    async def _in_thread(self, ask: Callable[[JournalBook], AnswerT]) -> AnswerT:
+        def answer() -> AnswerT:
+            reader = self._parts.database.reader()
+            try:
+                return ask(self._book(reader))
+            finally:
+                reader.close()
+
+        return await trio.to_thread.run_sync(answer)
+
+    def _book(self, database: Database) -> JournalBook:
+        config = self._parts.config
+        return JournalBook(
+            database,
+            network=config.mesh.network,
+            scopes={journal.name: journal.scope for journal in config.journals},
+            now_ms=lambda: self._parts.clock().wall_ms,
+        )
+
+
+def _check_pages(database: Database) -> list[Finding]:
+    reader = database.reader()
+    try:
+        wrong = reader.check()
+    finally:
+        reader.close()
+    return [_finding("database pages", wrong)]
+
+
+def _check_audit(database: Database) -> list[Finding]:
+    reader = database.reader()
+    try:
+        wrong = AuditLog(reader, draw=bytes).check()
+    finally:
+        reader.close()
+    return [_finding("audit log", wrong)]
+
+
+def _finding(what: str, wrong: list[str]) -> Finding:
+    return {
+        "what": what,
+        "ok": not wrong,
+        "why": "; ".join(wrong) or "sound",
+        "remedy": "akshi-node stop, then: akshi-node fsck --repair" if wrong else "",
+    }

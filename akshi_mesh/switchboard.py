@@ -1,0 +1,196 @@
+"""Where links, engines and agents meet: messages in, and everything the engines say, out.
+
+    Links ──LinkSink──▶ Switchboard ─▶ Mesh        what a peer sent
+    Links ◀── send ──── Switchboard ◀─ Voice       what a committed transaction set off
+
+A message is taken in at once, in the task that read it. What gathers (receipts, checkpoints,
+messages to ourselves) is flushed by one task as soon as nothing else is ready to run, so that
+a burst of messages shares one signature and a lone one does not wait.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NoReturn
+
+import structlog
+import trio
+
+from akshi_mesh.attempts import Attempts
+from akshi_mesh.revocations import Revocations
+from akshi_mesh.transport.links import Links
+from identity.did import Did
+from sync.errors import StoreBusy, StoreFull, StoreReadOnly
+from sync.mesh import Mesh
+from sync.proto.journal_events import ForkFound
+from sync.proto.messages import ENVELOPE
+from sync.proto.task_events import StartAttempt
+
+log = structlog.get_logger()
+
+LOCAL_MESSAGES_MAX = 1_024  # to ourselves, not yet taken in; then the engine offers again later
+FORGERIES_MAX = 3  # bad signatures of one peer; then it is banned
+BAN_MS = 10 * 60 * 1000  # the first time, then doubling
+BAN_MS_MAX = 24 * 3600 * 1000
+TROUBLE_PAUSE_S = 1.0  # between two looks at a disk that took nothing
+REFUSALS_KEPT = 256  # distinct reasons, for `status`; further ones are only logged
+
+
+class Switchboard:
+    """The engines' `Voice`, the transport's `LinkSink`, and the task that drives the clock."""
+
+    def __init__(self, *, me: bytes, wall_ms: Callable[[], int]) -> None:
+        self._me = me
+        self._wall_ms = wall_ms
+        self._local: deque[bytes] = deque()
+        self._work = trio.Event()
+        self._waiting: dict[bytes, set[trio.Event]] = {}
+        self._forgeries: dict[bytes, int] = {}
+        self._bans: dict[bytes, int] = {}
+        self.refusals: dict[str, int] = {}
+        self.is_linked: set[bytes] = set()
+        self.trouble: StoreFull | StoreReadOnly | StoreBusy | None = None
+
+    def connect(
+        self, mesh: Mesh, links: Links, attempts: Attempts, revocations: Revocations
+    ) -> None:
+        """Plug in those it stands between; once, before `run`."""
+        self._mesh = mesh
+        self._links = links
+        self._attempts = attempts
+        self._revocations = revocations
+
+    async def run(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> NoReturn:
+        """Drive timers and flushes until cancelled."""
+        task_status.started()
+        self._mesh.link_up(self._me)
+        while True:
+            self._work = trio.Event()
+            with trio.move_on_at(self._mesh.deadline):
+                await self._work.wait()
+            # Whatever else is ready takes its turn first, and its receipts join this flush.
+            await trio.lowlevel.checkpoint()
+            if not self._in_trouble(self._catch_up):
+                continue
+            await trio.sleep(TROUBLE_PAUSE_S)
+            self._work.set()
+
+    def _catch_up(self) -> None:
+        if trio.current_time() >= self._mesh.deadline:
+            self._mesh.wake()
+        for _ in range(len(self._local)):
+            self._mesh.message(self._me, ENVELOPE, self._local.popleft())
+        if self._local:
+            self._work.set()
+        self._mesh.flush()
+
+    def _in_trouble(self, act: Callable[[], None]) -> bool:
+        """Do `act`; whether the disk was in the way. Nothing was then acknowledged or lost.
+
+        A damaged database is no such trouble: it ends the node.
+        """
+        try:
+            act()
+        except (StoreFull, StoreReadOnly, StoreBusy) as failure:
+            if self.trouble is None or str(self.trouble) != str(failure):
+                log.error("store.trouble", why=str(failure), hint=failure.hint)
+            self.trouble = failure
+            return True
+        self.trouble = None
+        return False
+
+    # --- LinkSink ---------------------------------------------------------------------------------
+
+    def link_up(self, peer: bytes) -> None:
+        log.info("link.up", did=str(Did(peer)))
+        self.is_linked.add(peer)
+        self._in_trouble(partial(self._mesh.link_up, peer))
+        self._revocations.greet(peer, self.send)
+
+    def link_down(self, peer: bytes, why: str) -> None:
+        log.info("link.down", did=str(Did(peer)), why=why)
+        self.is_linked.discard(peer)
+        self._in_trouble(partial(self._mesh.link_down, peer))
+
+    def link_room(self, peer: bytes) -> None:
+        self._in_trouble(partial(self._mesh.link_room, peer))
+
+    async def message(self, peer: bytes, message_type: int, body: bytes) -> None:
+        # Not taken in is not acknowledged: the peer offers it again.
+        self._in_trouble(partial(self._mesh.message, peer, message_type, body))
+
+    def note(self, event: str, **facts: str | int | float) -> None:
+        log.warning(event, **facts)
+
+    # --- Voice ------------------------------------------------------------------------------------
+
+    def send(self, peer: bytes, message_type: int, body: bytes) -> bool:
+        if peer != self._me:
+            return self._links.send(peer, message_type, body)
+        if message_type == ENVELOPE:
+            if len(self._local) >= LOCAL_MESSAGES_MAX:
+                return False
+            self._local.append(body)
+            self._work.set()
+        return True
+
+    def start(self, attempt: StartAttempt) -> None:
+        self._attempts.start(attempt)
+
+    def cancel(self, task_id: bytes) -> None:
+        self._attempts.cancel(task_id)
+
+    def changed(self, task_id: bytes) -> None:
+        for event in self._waiting.pop(task_id, ()):
+            event.set()
+
+    async def wait_changed(self, task_ids: Iterable[bytes]) -> None:
+        """Return at the next change of any of these tasks; look at them before you wait."""
+        event = trio.Event()
+        ids = set(task_ids)
+        for task_id in ids:
+            self._waiting.setdefault(task_id, set()).add(event)
+        try:
+            await event.wait()
+        finally:
+            for task_id in ids:
+                if waiting := self._waiting.get(task_id):
+                    waiting.discard(event)
+                    if not waiting:
+                        del self._waiting[task_id]
+
+    def grew(self, journal: str) -> None:
+        log.debug("journal.grew", journal=journal)
+
+    def misbehaved(self, peer: bytes, why: str, *, forged: bool) -> None:
+        log.warning("peer.misbehaved", did=str(Did(peer)), why=why)
+        self._count(f"misbehaved: {why}")
+        if forged:
+            self._forgeries[peer] = self._forgeries.get(peer, 0) + 1
+            if self._forgeries[peer] < FORGERIES_MAX:
+                return
+            self._forgeries[peer] = 0
+        ban_ms = min(self._bans.get(peer, BAN_MS // 2) * 2, BAN_MS_MAX)
+        self._bans[peer] = ban_ms
+        self._links.ban(peer, until_ms=self._wall_ms() + ban_ms, why=why)
+
+    def refused(self, peer: bytes, why: str) -> None:
+        log.warning("envelope.refused", did=str(Did(peer)), why=why)
+        self._count(why)
+
+    def fork_found(self, fork: ForkFound) -> None:
+        did = str(Did(fork.author))
+        log.error("journal.forked", author=did, journal=fork.journal, index=fork.index)
+        self._count(f"fork proved: {did} in {fork.journal} at {fork.index}")
+
+    def revoked(self, author: bytes, revocation: bytes) -> None:
+        self._revocations.take(author, revocation, self.send)
+
+    def flush_soon(self) -> None:
+        self._work.set()
+
+    def _count(self, why: str) -> None:
+        if why in self.refusals or len(self.refusals) < REFUSALS_KEPT:
+            self.refusals[why] = self.refusals.get(why, 0) + 1
