@@ -173,6 +173,7 @@ class AgentRunner:
             session.end(Ending.NODE_STOPS if node_stops else Ending.AGENT_STOPPED)
         self._dismiss_all()
         self._stopping.set()
+        self._is_compiled.set()
         self._want_fresh.set()
 
     @property
