@@ -117,6 +117,10 @@ def test_an_address_that_cannot_be_is_refused(address: str) -> None:
         TrustStore().add(ALICE, address=address)
 
 
+def test_the_longest_address_fits() -> None:
+    assert TrustStore().add(ALICE, address="a" * 300).get(ALICE) is not None
+
+
 def test_an_end_before_the_beginning_is_refused() -> None:
     with pytest.raises(MalformedTrust, match="1970"):
         TrustStore().add(ALICE, until_ms=-1)
