@@ -12,6 +12,7 @@ fresh one stands ready for another. What a guest does wrong ends its task, not t
 agent. What a worker does wrong counts, and a violation of the jail counts at once.
 """
 
+import contextlib
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
@@ -216,6 +217,8 @@ class AgentRunner:
                 del self.sessions[task.id]
                 self._give_back(worker, task.originator, is_whole=is_whole)
             if not isinstance(outcome, Broken):
+                if session.ending in (Ending.TIMEOUT, Ending.CANCELLED):
+                    self._record_kill(session.ending, task)
                 return outcome
             if self._broken(outcome, task):
                 return Failed("violation", outcome.why)
@@ -335,6 +338,12 @@ class AgentRunner:
             _dismiss(worker)
         self._warm.clear()
         self._fresh.clear()
+
+    def _record_kill(self, ending: Ending, task: TaskRun) -> None:
+        # The kill has happened; a log that is full must not bring the worker back.
+        with contextlib.suppress(AuditUnavailable):
+            detail = f"the node ended the worker: {ending}"
+            self._desk.note(Event.KILLED, code=ending.value, detail=detail, task=task)
 
     def _record(self, event: Event, *, code: str, detail: str, task: TaskRun | None = None) -> None:
         """Write it down; where that fails the agent is stopped, since it may no longer act."""
