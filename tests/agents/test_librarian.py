@@ -162,6 +162,7 @@ HIT = {"file": "x", "line": 1, "length": 2, "tf": [1], "text": "key x"}
         {**HIT, "file": "x" * 1501},
         {**HIT, "file": "x" * 40_000},
         {**HIT, "length": 0},
+        {**HIT, "length": 3},
         {**HIT, "length": 1 << 40},
         {**HIT, "tf": [1] * 40},
         {**HIT, "tf": []},

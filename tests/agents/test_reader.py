@@ -56,6 +56,24 @@ def test_large_files_are_read_one_after_the_other(examples: Examples) -> None:
     assert found["passages"] == 20 * 60_000
 
 
+def test_a_long_passage_is_cut_between_characters(examples: Examples) -> None:
+    text = "key " + "ü" * 5_000
+    [hit] = read(examples, Shelf({"a.md": text}), "key")["answers"]
+    assert 100 < len(hit["text"]) < 1_000
+    assert text.startswith(hit["text"])
+
+
+def test_a_path_too_long_for_an_answer_is_counted_as_unread(examples: Examples) -> None:
+    found = read(examples, Shelf({"é" * 300: "key", "b": "key"}), {"terms": ["key"]})
+    assert (found["files"], found["unread"], found["passages"]) == (2, 1, 1)
+
+
+def test_words_too_long_to_be_terms_still_count_as_length(examples: Examples) -> None:
+    long = "x" * 65
+    found = read(examples, Shelf({"a": f"{long} key"}), {"terms": [long, "key", long[:64]]})
+    assert (found["length"], found["with"]) == (2, [0, 1, 0])
+
+
 def test_two_shelves_keep_their_names(examples: Examples) -> None:
     class Two(Shelf):
         def list_files(self, path: str, after: str, limit: int) -> str:
