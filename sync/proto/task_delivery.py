@@ -21,7 +21,8 @@ from sync.proto.task_ports import Random
 
 @dataclass(slots=True)
 class _Try:
-    retry_at: float
+    number: int  # in the outbox
+    retry_at: float = 0.0
     failures: int = 0
     flying: bool = True
 
@@ -100,21 +101,30 @@ class Delivery:
         """There were no rows left to read."""
         self._ways[peer].more = False
 
-    def is_known(self, peer: bytes, id_: bytes) -> bool:
-        way = self._ways.get(peer)
-        return way is not None and id_ in way.tries
+    def number(self, peer: bytes, id_: bytes) -> int | None:
+        """Where in the outbox an envelope is that was offered over this link, unanswered."""
+        attempt = self._attempt(peer, id_)
+        return None if attempt is None else attempt.number
 
     def attempts(self, peer: bytes, id_: bytes) -> int:
         """How often it was offered over this link."""
         attempt = self._attempt(peer, id_)
         return 0 if attempt is None else attempt.failures + 1
 
-    def sending(self, peer: bytes, id_: bytes, now: float) -> None:
+    def is_next(self, peer: bytes) -> bool:
+        """Whether a new row may leave at once: a link with room, and no older row unread."""
+        way = self._ways.get(peer)
+        return (
+            way is not None and not way.more and not way.full and way.flying < self._limits.window
+        )
+
+    def sending(self, peer: bytes, number: int, id_: bytes, now: float) -> None:
         """The envelope leaves now, for the first time or again."""
         way = self._ways[peer]
+        way.after = max(way.after, number)
         attempt = way.tries.get(id_)
         if attempt is None:
-            attempt = way.tries[id_] = _Try(0.0)
+            attempt = way.tries[id_] = _Try(number)
             way.flying += 1
         else:
             attempt.failures += 1
@@ -157,15 +167,15 @@ class Delivery:
             self._retry_at(peer, id_, way.tries[id_], now)
         way.refused.clear()
 
-    def due(self, now: float) -> list[tuple[bytes, bytes]]:
+    def due(self, now: float) -> list[tuple[bytes, bytes, int]]:
         """What to offer again. The caller says `sending` or `answered` for each."""
-        found: list[tuple[bytes, bytes]] = []
+        found: list[tuple[bytes, bytes, int]] = []
         while self.deadline <= now:
             _, peer, id_ = heapq.heappop(self._heap)
             way = self._ways[peer]
             way.full = False  # if it still is, it will say so
             way.refused.discard(id_)
-            found.append((peer, id_))
+            found.append((peer, id_, way.tries[id_].number))
         return found
 
     def _attempt(self, peer: bytes, id_: bytes) -> _Try | None:

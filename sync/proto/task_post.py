@@ -66,8 +66,8 @@ class Post:
         now: Moment,
         until_ms: int,
         about: bytes | None = None,
-    ) -> tuple[bytes, int]:
-        """Seal and store an envelope that must arrive; its id and its size in bytes.
+    ) -> tuple[Outgoing, list[Effect]]:
+        """Seal and store an envelope that must arrive, and offer it if its turn is now.
 
         It is `about` the task that it answers; a task itself is about none, and expires at
         `until_ms`. After that time nothing is offered any more.
@@ -81,14 +81,16 @@ class Post:
             expires_ms=until_ms if about is None else None,
         )
         task_id = envelope_id if about is None else about
-        self._store.outbox.add(
-            Outgoing(self._next_number, envelope_id, peer, kind, task_id, data, until_ms)
-        )
+        row = Outgoing(peer, self._next_number, envelope_id, kind, task_id, data, until_ms)
         self._next_number += 1
+        self._store.outbox.add(row)
         if about is not None:
             self._store.count(peer, owed=1, owed_bytes=len(data))
+        if self.delivery.is_next(peer):
+            self.delivery.sending(peer, row.number, row.id, now.mono_s)
+            return row, [Send(peer, data, row.id)]
         self.delivery.more(peer)
-        return envelope_id, len(data)
+        return row, self.pump(peer, now)
 
     def send_once(
         self, kind: Kind, body: bytes, *, peer: bytes, now: Moment, about: bytes
@@ -110,8 +112,8 @@ class Post:
             rows = self._store.outbox.waiting(peer, after, limit)
             for row in rows:
                 self.delivery.read(peer, row.number)
-                if not self.delivery.is_known(peer, row.id):
-                    self.delivery.sending(peer, row.id, now.mono_s)
+                if self.delivery.number(peer, row.id) is None:
+                    self.delivery.sending(peer, row.number, row.id, now.mono_s)
                     effects.append(Send(peer, row.data, row.id))
             if len(rows) < limit:
                 self.delivery.exhausted(peer)
@@ -120,28 +122,32 @@ class Post:
         """Offer again what nobody has answered in time."""
         effects: list[Effect] = []
         peers = set()
-        for peer, envelope_id in self.delivery.due(now.mono_s):
-            row = self._store.outbox.get(envelope_id)
-            if row is None:
-                self.delivery.answered(peer, envelope_id)
-            else:
-                self.delivery.sending(peer, envelope_id, now.mono_s)
-                effects.append(Send(peer, row.data, envelope_id))
+        for peer, envelope_id, number in self.delivery.due(now.mono_s):
+            row = self._store.outbox.get(peer, number)
+            assert row is not None, "what leaves the outbox is answered"
+            self.delivery.sending(peer, number, envelope_id, now.mono_s)
+            effects.append(Send(peer, row.data, envelope_id))
             peers.add(peer)
         for peer in sorted(peers):
             effects += self.pump(peer, now)
         return effects
 
-    def drop(self, outgoing: Outgoing) -> None:
+    def offered(self, peer: bytes, envelope_id: bytes) -> Outgoing | None:
+        """The envelope with this id, if it was offered over this link and waits for an answer."""
+        number = self.delivery.number(peer, envelope_id)
+        return None if number is None else self._store.outbox.get(peer, number)
+
+    def drop(self, peer: bytes, number: int) -> None:
         """It arrived, or there is no point any more."""
-        self._store.outbox.drop(outgoing.id)
+        outgoing = self._store.outbox.drop(peer, number)
+        assert outgoing is not None, "who names a number has not dropped it yet"
         if outgoing.kind is not Kind.TASK:
-            self._store.count(outgoing.peer, owed=-1, owed_bytes=-len(outgoing.data))
-        self.delivery.answered(outgoing.peer, outgoing.id)
+            self._store.count(peer, owed=-1, owed_bytes=-len(outgoing.data))
+        self.delivery.answered(peer, outgoing.id)
 
     def keep(self, outgoing: Outgoing) -> None:
         """It arrived, and may have to be offered again to a peer that forgot."""
-        self._store.outbox.keep(outgoing.id)
+        self._store.outbox.keep(outgoing.peer, outgoing.number)
         self.delivery.answered(outgoing.peer, outgoing.id)
 
     def flush(self, now: Moment) -> list[Effect]:

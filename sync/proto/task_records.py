@@ -28,10 +28,13 @@ class SentTask:
     created_ms: int
     expires_ms: int
     size_bytes: int  # of the envelope
+    outbox: int | None  # its number there, until it has ended
+    is_named: bool = False  # the message id was given to us, so it may come a second time
     counted: Counted = Counted.QUEUED
     ended_ms: int | None = None
     answered: bool = False  # the peer's own result is here, not only our report
     cancel: bool = False  # we asked the peer to stop
+    cancel_outbox: int | None = None  # the number of that request, until it was answered
     reason: str = ""
     result: str | None = None  # A2A Task, JSON
     progress: str | None = None  # A2A TaskStatusUpdateEvent, JSON
@@ -57,20 +60,21 @@ class ReceivedTask:
     disposition: int | None = None  # of a task that was turned away: how
     reason: str = ""
     result: str | None = None  # A2A Task, JSON
-    delivered: bool = False  # the peer acknowledged the result
+    outbox: int | None = None  # number of its result there, until the peer acknowledged it
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """A sealed envelope that is offered until the peer answers it."""
 
+    peer: bytes
     number: int
     id: bytes
-    peer: bytes
     kind: Kind
     task_id: bytes
     data: bytes
     until_ms: int
+    kept: bool = False  # acknowledged; offered again only if the peer starts a new epoch
 
 
 @dataclass(frozen=True, slots=True)

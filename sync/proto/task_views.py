@@ -121,7 +121,7 @@ class Views:
         facts["running"] = self._receiving.is_running(task_id)
         facts["agent_ready"] = self._receiving.is_ready(received.agent)
         facts["waiting_for_agent"] = self._store.received.unfinished(received.agent)
-        facts["result_delivered"] = received.delivered
+        facts["result_delivered"] = received.result is not None and received.outbox is None
         facts["cancel_asked"] = received.cancel
         if received.disposition is not None:
             facts["turned_away"] = Disposition(received.disposition).name.lower()

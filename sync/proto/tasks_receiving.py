@@ -25,7 +25,7 @@ from sync.proto.task_events import CancelAttempt, Changed, Effect, StartAttempt
 from sync.proto.task_limits import Limits
 from sync.proto.task_ports import TaskPolicy, TaskStore
 from sync.proto.task_post import Post
-from sync.proto.task_records import ReceivedTask
+from sync.proto.task_records import Outgoing, ReceivedTask
 from sync.proto.task_states import Cancelled, Completed, Disposition, Failed, Outcome, Rejected
 
 RESULT_BYTES_MAX = BODY_BYTES_MAX - 2_048  # ids, state and time of the A2A Task around the parts
@@ -44,10 +44,13 @@ class Receiving:
         # Task to agent and the store's count of commits when it was started: an attempt whose
         # transaction failed was never begun.
         self._running: dict[bytes, tuple[str, int]] = {}
+        # Rows of an agent up to this number were begun; they are not read again for each start.
+        self._begun: dict[str, int] = {}
 
     def load(self, now: Moment) -> list[Effect]:
         """Start what should run and does not."""
         commits = self._store.commits
+        self._begun.clear()
         for task_id, (_, begun_at) in list(self._running.items()):
             if begun_at >= commits:
                 del self._running[task_id]
@@ -125,6 +128,7 @@ class Receiving:
 
     def attempt_lost(self, task_id: bytes, now: Moment) -> list[Effect]:
         agent, _ = self._running.pop(task_id, ("", 0))
+        self._begun.pop(agent, None)
         return self._start(agent, now) if agent else []
 
     def trust_lost(self, peer: bytes, now: Moment) -> list[Effect]:
@@ -153,9 +157,11 @@ class Receiving:
             self._store.raise_purged(peer, through_ms)
             self._store.count(peer, received=-rows)
         for outgoing in self._store.outbox.overdue(clock_ms, _PURGE_ROWS):
-            self._post.drop(outgoing)
+            self._post.drop(outgoing.peer, outgoing.number)
             if outgoing.kind is Kind.RESULT:
-                self._store.received.set_delivered(outgoing.task_id)
+                self._store.received.set_outbox(outgoing.task_id, None)
+            else:
+                self._store.sent.set_cancel(outgoing.task_id, None)
 
     # --- how a task is taken in -----------------------------------------------------------------
 
@@ -183,12 +189,12 @@ class Receiving:
             disposition, reason = Disposition(known.disposition), known.reason
         elif known.finished_ms is not None:
             disposition = Disposition.DONE
-            if known.delivered:
+            if known.outbox is None:
                 # It acknowledged the result once, and lost it since: an older copy of its
                 # store, or a power cut.
                 assert known.result is not None, "what is finished has a result"
-                self._store.received.set_delivered(known.id, delivered=False)
-                effects = self._offer_result(known, known.result, now)
+                row, effects = self._offer_result(known, known.result, now)
+                self._store.received.set_outbox(known.id, row.number)
         self._post.receipts.note(known.peer, known.id, disposition, now.mono_s, reason)
         return effects
 
@@ -206,11 +212,16 @@ class Receiving:
         task = offer.row(now, copy=True)
         result = task_messages.readdressed(same.result, task.id.hex())
         self._add(task)
+        row, effects = self._offer_result(task, result, now)
         self._store.received.finish(
-            task.id, finished_ms=now.wall_ms, reason=same.reason, result=result
+            task.id,
+            finished_ms=now.wall_ms,
+            reason=same.reason,
+            result=result,
+            outbox=row.number,
         )
         self._note(offer.envelope, Disposition.DONE, "", now)
-        return self._offer_result(task, result, now)
+        return effects
 
     def _turn_away(
         self, offer: "_Offer", disposition: Disposition, reason: str, now: Moment
@@ -223,7 +234,6 @@ class Receiving:
                 finished_ms=now.wall_ms,
                 disposition=disposition,
                 reason=reason,
-                delivered=True,
             )
         )
         self._note(offer.envelope, disposition, reason, now)
@@ -246,12 +256,13 @@ class Receiving:
             free = self._policy.slots(agent) - running
             if free <= 0:
                 break
-            rows = self._store.received.waiting(agent, running + free)
-            fresh = [row for row in rows if row.id not in self._running][:free]
-            if not fresh:
+            rows = self._store.received.waiting(agent, self._begun.get(agent, 0), free)
+            if not rows:
                 break
-            for row in fresh:
-                effects += self._begin(row, now)
+            for number, row in rows:
+                self._begun[agent] = number
+                if row.id not in self._running:
+                    effects += self._begin(row, now)
         return effects
 
     def _begin(self, row: ReceivedTask, now: Moment) -> list[Effect]:
@@ -282,13 +293,18 @@ class Receiving:
         outcome = _presentable(outcome)
         reason = "" if isinstance(outcome, Completed) else outcome.why
         result = task_messages.result_task(task.id.hex(), task.context_id, outcome, now.wall_ms)
-        self._store.received.finish(task.id, finished_ms=now.wall_ms, reason=reason, result=result)
+        row, effects = self._offer_result(task, result, now)
+        self._store.received.finish(
+            task.id, finished_ms=now.wall_ms, reason=reason, result=result, outbox=row.number
+        )
         self._store.forget_calls(task.id)
-        return [Changed(task.id), *self._offer_result(task, result, now)]
+        return [Changed(task.id), *effects]
 
-    def _offer_result(self, task: ReceivedTask, result: str, now: Moment) -> list[Effect]:
+    def _offer_result(
+        self, task: ReceivedTask, result: str, now: Moment
+    ) -> tuple[Outgoing, list[Effect]]:
         until_ms = now.wall_ms + self._limits.result_kept_ms
-        envelope_id, _ = self._post.put(
+        row, effects = self._post.put(
             Kind.RESULT,
             dump_json(result),
             peer=task.peer,
@@ -296,10 +312,9 @@ class Receiving:
             until_ms=until_ms,
             about=task.id,
         )
-        effects = self._post.pump(task.peer, now)
-        if self._post.delivery.is_known(task.peer, envelope_id):
+        if self._post.delivery.number(task.peer, row.id) is not None:
             self._post.receipts.forget(task.peer, task.id)  # the result says it too
-        return effects
+        return row, effects
 
 
 @dataclass(frozen=True, slots=True)

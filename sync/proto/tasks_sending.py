@@ -120,12 +120,13 @@ class Sending:
                     return same.id, []
         expires_ms = self._expiry(order, now)
         self._require_room(order.peer, len(body))
-        task_id, size = self._post.put(
+        row, effects = self._post.put(
             Kind.TASK, body, peer=order.peer, now=now, until_ms=expires_ms
         )
+        size = len(row.data)
         self._store.sent.add(
             SentTask(
-                id=task_id,
+                id=row.id,
                 peer=order.peer,
                 agent=order.agent,
                 message_id=message_id,
@@ -135,10 +136,12 @@ class Sending:
                 created_ms=now.wall_ms,
                 expires_ms=expires_ms,
                 size_bytes=size,
+                outbox=row.number,
+                is_named=order.origin is not None or order.message_id is not None,
             )
         )
         self._store.count(order.peer, sent=1, queued=1, queued_bytes=size)
-        return task_id, self._post.pump(order.peer, now)
+        return row.id, effects
 
     def cancel(self, task_id: bytes, now: Moment) -> list[Effect]:
         """Withdraw what nobody acknowledged, ask the peer to stop the rest.
@@ -151,11 +154,10 @@ class Sending:
             raise UnknownTask(task_id)
         if task.ended_ms is not None or task.cancel:
             return []
-        self._store.sent.set_cancel(task_id)
         if task.counted is Counted.QUEUED:
             outcome = Cancelled("withdrawn before the peer acknowledged it")
             self._end(task, Counted.EXPIRED, outcome, now)
-        self._post.put(
+        row, effects = self._post.put(
             Kind.CANCEL,
             CANCEL_BODY,
             peer=task.peer,
@@ -163,24 +165,26 @@ class Sending:
             until_ms=task.expires_ms + self._limits.result_grace_ms,
             about=task_id,
         )
-        return [Changed(task_id), *self._post.pump(task.peer, now)]
+        self._store.sent.set_cancel(task_id, row.number)
+        return [Changed(task_id), *effects]
 
     def receipt(self, envelope: Envelope, now: Moment) -> list[Effect]:
         """The peer says what became of envelopes of ours."""
         effects: list[Effect] = []
         for line in load_receipts(envelope.body):
-            outgoing = self._store.outbox.get(line.id)
-            # Not ours, not its, or settled long ago: nothing it could tell us.
-            if outgoing is None or outgoing.peer != envelope.author:
-                continue
+            outgoing = self._post.offered(envelope.author, line.id)
+            if outgoing is None:
+                continue  # settled long ago, or of another link: we offer it again
             if line.disposition is Disposition.BUSY:
                 self._post.delivery.rest(outgoing.peer, outgoing.id, now.mono_s)
             elif outgoing.kind is Kind.TASK:
                 effects += self._task_answered(outgoing, line, now)
             else:
-                self._post.drop(outgoing)
+                self._post.drop(outgoing.peer, outgoing.number)
                 if outgoing.kind is Kind.RESULT:
-                    self._store.received.set_delivered(outgoing.task_id)
+                    self._store.received.set_outbox(outgoing.task_id, None)
+                else:
+                    self._store.sent.set_cancel(outgoing.task_id, None)
         return effects + self._post.pump(envelope.author, now)
 
     def result(self, envelope: Envelope, now: Moment) -> list[Effect]:
@@ -299,9 +303,9 @@ class Sending:
     def _settle(self, task: SentTask, counted: Counted) -> None:
         """Nothing of this task is offered any more."""
         self._move(task, counted)
-        for kind in (Kind.TASK, Kind.CANCEL):
-            if (outgoing := self._store.outbox.about(task.id, kind)) is not None:
-                self._post.drop(outgoing)
+        for number in (task.outbox, task.cancel_outbox):
+            if number is not None:
+                self._post.drop(task.peer, number)
 
     def _move(self, task: SentTask, counted: Counted) -> None:
         """From one heading of the account to another, row and numbers together."""

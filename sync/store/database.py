@@ -364,6 +364,9 @@ def _configure(
     connection: apsw.Connection, path: str, more: tuple[tuple[str, str | int, str | int], ...]
 ) -> None:
     try:
+        # One plan a statement, whatever is bound to it: else SQLite plans a range query anew
+        # each time (measured: 20 µs instead of 3).
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         on_disk = path != MEMORY
         if on_disk:
             connection.reserve_bytes("main", CHECKSUM_BYTES)  # heeded by a new file only

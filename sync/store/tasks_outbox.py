@@ -5,7 +5,7 @@ from identity.envelope import Kind
 from sync.proto.task_records import Outgoing
 from sync.store.database import Database, Row
 
-_COLUMNS = "number, id, peer, kind, task_id, data, until_ms"
+_COLUMNS = "peer, number, id, kind, task_id, data, until_ms, kept"
 
 
 class Outbox:
@@ -16,53 +16,53 @@ class Outbox:
 
     def add(self, outgoing: Outgoing) -> None:
         self._db.execute(
-            f"INSERT INTO tasks_outbox ({_COLUMNS}, kept) VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+            f"INSERT INTO tasks_outbox ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
+                outgoing.peer,
                 outgoing.number,
                 outgoing.id,
-                outgoing.peer,
                 outgoing.kind.value,
                 outgoing.task_id,
                 outgoing.data,
                 outgoing.until_ms,
+                outgoing.kept,
             ),
         )
 
-    def get(self, envelope_id: bytes) -> Outgoing | None:
-        row = self._db.row(f"SELECT {_COLUMNS} FROM tasks_outbox WHERE id = ?", (envelope_id,))
-        return None if row is None else _outgoing(row)
-
-    def about(self, task_id: bytes, kind: Kind) -> Outgoing | None:
-        """The task itself, or an envelope of ours that answers it."""
-        if kind is Kind.TASK:
-            return self.get(task_id)
+    def get(self, peer: bytes, number: int) -> Outgoing | None:
         row = self._db.row(
-            f"SELECT {_COLUMNS} FROM tasks_outbox WHERE kind <> 'task' AND task_id = ?"
-            " AND kind = ?",
-            (task_id, kind.value),
+            f"SELECT {_COLUMNS} FROM tasks_outbox WHERE peer = ? AND number = ?", (peer, number)
         )
         return None if row is None else _outgoing(row)
 
     def waiting(self, peer: bytes, after: int, limit: int) -> list[Outgoing]:
+        """What is to be offered to the peer, in order; what it acknowledged is not."""
         rows = self._db.rows(
-            f"SELECT {_COLUMNS} FROM tasks_outbox WHERE peer = ? AND kept = 0 AND number > ?"
+            f"SELECT {_COLUMNS} FROM tasks_outbox WHERE peer = ? AND number > ? AND kept = 0"
             " ORDER BY number LIMIT ?",
             (peer, after, limit),
         )
         return [_outgoing(row) for row in rows]
 
-    def keep(self, envelope_id: bytes) -> None:
-        self._db.execute("UPDATE tasks_outbox SET kept = 1 WHERE id = ?", (envelope_id,))
+    def keep(self, peer: bytes, number: int) -> None:
+        self._db.execute(
+            "UPDATE tasks_outbox SET kept = 1 WHERE peer = ? AND number = ?", (peer, number)
+        )
 
     def offer_kept(self, peer: bytes) -> int:
+        """Offer again what the peer acknowledged; how many there are."""
         self._db.execute("UPDATE tasks_outbox SET kept = 0 WHERE peer = ? AND kept = 1", (peer,))
         return self._db.changes()
 
-    def drop(self, envelope_id: bytes) -> None:
-        self._db.execute("DELETE FROM tasks_outbox WHERE id = ?", (envelope_id,))
+    def drop(self, peer: bytes, number: int) -> Outgoing | None:
+        row = self._db.row(
+            f"DELETE FROM tasks_outbox WHERE peer = ? AND number = ? RETURNING {_COLUMNS}",
+            (peer, number),
+        )
+        return None if row is None else _outgoing(row)
 
     def overdue(self, before_ms: int, limit: int) -> list[Outgoing]:
-        """What is not a task (tasks are ended by their own rows) and has no point any more."""
+        """What has no point any more; not tasks, for those are ended by their own rows."""
         rows = self._db.rows(
             f"SELECT {_COLUMNS} FROM tasks_outbox WHERE kind <> 'task' AND until_ms <= ? LIMIT ?",
             (before_ms, limit),
@@ -75,5 +75,5 @@ class Outbox:
 
 
 def _outgoing(row: Row) -> Outgoing:
-    number, id_, peer, kind, task_id, data, until_ms = row
-    return Outgoing(number, id_, peer, Kind(kind), task_id, data, until_ms)
+    peer, number, id_, kind, task_id, data, until_ms, kept = row
+    return Outgoing(peer, number, id_, Kind(kind), task_id, data, until_ms, bool(kept))

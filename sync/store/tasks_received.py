@@ -1,6 +1,7 @@
 """Rows of the tasks that others asked of us."""
 # ruff: noqa: S608 - what is put into the statements is a constant of this file
 
+import hashlib
 import json
 
 from sync.proto.task_records import ReceivedTask
@@ -8,7 +9,7 @@ from sync.store.database import Database, Row
 
 _COLUMNS = (
     "id, peer, agent, message_id, context_id, body_hash, created_ms, expires_ms, chain, message,"
-    " cancel, finished_ms, disposition, reason, result, delivered"
+    " cancel, finished_ms, disposition, reason, result, outbox"
 )
 _MARKS = ", ".join("?" * 16)
 
@@ -21,7 +22,7 @@ class ReceivedTasks:
 
     def add(self, task: ReceivedTask) -> None:
         self._db.execute(
-            f"INSERT INTO tasks_received ({_COLUMNS}) VALUES ({_MARKS})",
+            f"INSERT INTO tasks_received ({_COLUMNS}, message_key) VALUES ({_MARKS}, ?)",
             (
                 task.id,
                 task.peer,
@@ -38,7 +39,8 @@ class ReceivedTasks:
                 task.disposition,
                 task.reason,
                 task.result,
-                task.delivered,
+                task.outbox,
+                None if task.message_id is None else _key(task.peer, task.agent, task.message_id),
             ),
         )
 
@@ -48,20 +50,19 @@ class ReceivedTasks:
 
     def by_message_id(self, peer: bytes, agent: str, message_id: str) -> ReceivedTask | None:
         row = self._db.row(
-            f"SELECT {_COLUMNS} FROM tasks_received WHERE peer = ? AND agent = ?"
-            " AND message_id = ? AND message_id IS NOT NULL",
-            (peer, agent, message_id),
+            f"SELECT {_COLUMNS} FROM tasks_received WHERE message_key = ?",
+            (_key(peer, agent, message_id),),
         )
         return None if row is None else _task(row)
 
-    def waiting(self, agent: str, limit: int) -> list[ReceivedTask]:
-        """Unfinished tasks for the agent, running or not, the oldest first."""
+    def waiting(self, agent: str, after: int, limit: int) -> list[tuple[int, ReceivedTask]]:
+        """Unfinished tasks for the agent, running or not, with their numbers, oldest first."""
         rows = self._db.rows(
-            f"SELECT {_COLUMNS} FROM tasks_received WHERE finished_ms IS NULL AND agent = ?"
-            " ORDER BY number LIMIT ?",
-            (agent, limit),
+            f"SELECT {_COLUMNS}, number FROM tasks_received"
+            " WHERE finished_ms IS NULL AND agent = ? AND number > ? ORDER BY number LIMIT ?",
+            (agent, after, limit),
         )
-        return [_task(row) for row in rows]
+        return [(row[16], _task(row)) for row in rows]
 
     def unfinished(self, agent: str) -> int:
         count: int = self._db.value(
@@ -80,17 +81,18 @@ class ReceivedTasks:
     def set_cancel(self, task_id: bytes) -> None:
         self._db.execute("UPDATE tasks_received SET cancel = 1 WHERE id = ?", (task_id,))
 
-    def finish(self, task_id: bytes, *, finished_ms: int, reason: str, result: str) -> None:
+    def finish(
+        self, task_id: bytes, *, finished_ms: int, reason: str, result: str, outbox: int
+    ) -> None:
         self._db.execute(
-            "UPDATE tasks_received SET finished_ms = ?, reason = ?, result = ?, message = '',"
-            " delivered = 0 WHERE id = ?",
-            (finished_ms, reason, result, task_id),
+            "UPDATE tasks_received SET finished_ms = ?, reason = ?, result = ?, outbox = ?,"
+            " message = '' WHERE id = ?",
+            (finished_ms, reason, result, outbox, task_id),
         )
 
-    def set_delivered(self, task_id: bytes, *, delivered: bool = True) -> None:
-        self._db.execute(
-            "UPDATE tasks_received SET delivered = ? WHERE id = ?", (delivered, task_id)
-        )
+    def set_outbox(self, task_id: bytes, outbox: int | None) -> None:
+        """Where its result waits; None when the peer has acknowledged it."""
+        self._db.execute("UPDATE tasks_received SET outbox = ? WHERE id = ?", (outbox, task_id))
 
     def overdue(self, before_ms: int) -> list[bytes]:
         """Unfinished tasks, running or not, that expired at `before_ms` or earlier."""
@@ -128,7 +130,7 @@ class ReceivedTasks:
             """
             DELETE FROM tasks_received WHERE number IN (
                 SELECT number FROM tasks_received
-                WHERE finished_ms IS NOT NULL AND delivered AND expires_ms <= ?
+                WHERE finished_ms IS NOT NULL AND outbox IS NULL AND expires_ms <= ?
                 ORDER BY number LIMIT ?)
             RETURNING peer, expires_ms
             """,
@@ -158,5 +160,10 @@ def _task(row: Row) -> ReceivedTask:
         disposition=row[12],
         reason=row[13],
         result=row[14],
-        delivered=bool(row[15]),
+        outbox=row[15],
     )
+
+
+def _key(peer: bytes, agent: str, message_id: str) -> bytes:
+    """Short, so that the index stays small; only the peer itself could make two of one."""
+    return hashlib.sha256(b"\0".join((peer, agent.encode(), message_id.encode()))).digest()[:16]

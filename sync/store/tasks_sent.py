@@ -8,9 +8,9 @@ from sync.store.database import Database, Row
 _COLUMNS = (
     "id, peer, agent, message_id, context_id, body_hash, origin_task, origin_call, created_ms,"
     " expires_ms, size_bytes, counted, ended_ms, answered, cancel, reason, result, progress,"
-    " progress_ms"
+    " progress_ms, outbox, is_named, cancel_outbox"
 )
-_MARKS = ", ".join("?" * 19)
+_MARKS = ", ".join("?" * 22)
 
 
 class SentTasks:
@@ -43,6 +43,9 @@ class SentTasks:
                 task.result,
                 task.progress,
                 task.progress_ms,
+                task.outbox,
+                task.is_named,
+                task.cancel_outbox,
             ),
         )
 
@@ -52,7 +55,8 @@ class SentTasks:
 
     def by_message_id(self, message_id: str) -> list[SentTask]:
         rows = self._db.rows(
-            f"SELECT {_COLUMNS} FROM tasks_sent WHERE message_id = ?", (message_id,)
+            f"SELECT {_COLUMNS} FROM tasks_sent WHERE is_named AND message_id = ?",
+            (message_id,),
         )
         return [_task(row) for row in rows]
 
@@ -64,7 +68,7 @@ class SentTasks:
     ) -> None:
         self._db.execute(
             "UPDATE tasks_sent SET ended_ms = ?, answered = ?, reason = ?, result = ?,"
-            " progress = NULL WHERE id = ?",
+            " progress = NULL, outbox = NULL, cancel_outbox = NULL WHERE id = ?",
             (ended_ms, answered, reason, result, task_id),
         )
 
@@ -74,8 +78,11 @@ class SentTasks:
             (update, issued_ms, task_id),
         )
 
-    def set_cancel(self, task_id: bytes) -> None:
-        self._db.execute("UPDATE tasks_sent SET cancel = 1 WHERE id = ?", (task_id,))
+    def set_cancel(self, task_id: bytes, outbox: int | None) -> None:
+        """A cancel was asked; its number in the outbox, until the peer has answered that."""
+        self._db.execute(
+            "UPDATE tasks_sent SET cancel = 1, cancel_outbox = ? WHERE id = ?", (outbox, task_id)
+        )
 
     def overdue(self, counted: Counted, before_ms: int, limit: int) -> list[SentTask]:
         """Unended tasks that expired at `before_ms` or earlier, the oldest first."""
@@ -156,4 +163,7 @@ def _task(row: Row) -> SentTask:
         result=row[16],
         progress=row[17],
         progress_ms=row[18],
+        outbox=row[19],
+        is_named=bool(row[20]),
+        cancel_outbox=row[21],
     )
