@@ -17,8 +17,8 @@ _CHUNK_BYTES: Final = 65_536
 class TcpStream(trio.abc.Stream):
     """A connected socket, with less between it and the loop than trio.SocketStream has.
 
-    Reading waits first and receives then; writing tries first and waits only if it must.
-    Measured on a round trip of 200 B: TODO.
+    Reading waits first and receives then, so no failed receive and no extra turn of the loop is
+    paid for; writing tries first and waits only if it must.
     One task may write, and one may read, at a time; links see to it.
     """
 
