@@ -221,6 +221,10 @@ class Tasks:
         """See `Views.why`."""
         return self.views.why(task_id, now)
 
+    def clock_high_ms(self, now: Moment) -> int:
+        """The highest wall clock ever seen here; nothing that expired before it revives."""
+        return self._post.clock_high_ms(now)
+
     # --- inside ---------------------------------------------------------------------------------
 
     def _envelope(self, peer: bytes, envelope: Envelope, now: Moment) -> list[Effect]:
