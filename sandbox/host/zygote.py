@@ -268,7 +268,8 @@ class Zygote:
         try:
             await self._send(Order(purpose, number, data_bytes).pack(), payload)
         except BaseException:
-            del self._births[number]
+            # Never sent. Gone already if the zygote was lost meanwhile.
+            self._births.pop(number, None)
             raise
         try:
             await birth.said.wait()

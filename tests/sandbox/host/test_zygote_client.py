@@ -1,5 +1,6 @@
 """The node and its zygote: what it inherits, and what happens when one of them goes."""
 
+import contextlib
 import os
 import select
 import signal
@@ -107,6 +108,25 @@ async def test_a_cancelled_spawn_leaves_no_worker(nursery: trio.Nursery, code: b
                     assert str(await worker.wait()) == "SIGKILL"
             assert zygote.workers == [last]
     nursery.cancel_scope.cancel()
+
+
+async def test_a_spawn_that_ends_with_its_zygote_is_cancelled(code: bytes) -> None:
+    """Or told that it is lost: whichever hears first of it, however far the spawn has come."""
+
+    async def spawn(zygote: Zygote, module: Memfile) -> None:
+        with contextlib.suppress(ZygoteLost):
+            await zygote.spawn(module, LIMITS)
+
+    with Memfile(code) as module:
+        for steps in [*range(6)] * 4:
+            async with trio.open_nursery() as nursery:
+                zygote = Zygote()
+                await nursery.start(zygote.run)
+                for _ in range(3):
+                    nursery.start_soon(spawn, zygote, module)
+                for _ in range(steps):
+                    await trio.lowlevel.checkpoint()
+                nursery.cancel_scope.cancel()
 
 
 async def test_a_worker_that_dies_while_loading_is_a_failed_spawn(nursery: trio.Nursery) -> None:
