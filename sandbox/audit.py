@@ -8,7 +8,6 @@ a closed door costs the log one line a second and the count is still right.
     docs/spec/agent-abi.md, "Audit records", has the CBOR map.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
@@ -106,6 +105,27 @@ class AuditRecord:
         return cls(at_ms, Event(event), *rest)
 
 
+@dataclass(slots=True)
+class _Fold:
+    """What repeated since `opened_ms`: nothing yet while `count` is 0."""
+
+    opened_ms: int
+    record: AuditRecord
+    count: int = 0
+    until_ms: int = 0
+
+    def add(self, record: AuditRecord) -> None:
+        if not self.count:
+            self.record = record
+        self.count += record.count
+        self.until_ms = record.until_ms
+
+    def folded(self) -> list[AuditRecord]:
+        if not self.count:
+            return []
+        return [replace(self.record, count=self.count, until_ms=self.until_ms)]
+
+
 class Folding:
     """Equal events of one agent within a second become one record with a count.
 
@@ -115,7 +135,7 @@ class Folding:
     """
 
     def __init__(self) -> None:
-        self._open: dict[tuple[str, ...], tuple[int, AuditRecord | None]] = {}
+        self._open: dict[tuple[str, ...], _Fold] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -123,39 +143,26 @@ class Folding:
     def admit(self, record: AuditRecord) -> list[AuditRecord]:
         """The records to write now: none while `record` repeats an open one."""
         kind = (record.event, record.function, record.code, record.detail, record.originator)
-        found = self._open.get(kind)
-        if found is not None and record.at_ms - found[0] < FOLD_MS:
-            opened_ms, folded = found
-            if folded is None:
-                folded = record
-            else:
-                folded = replace(
-                    folded,
-                    count=folded.count + record.count,
-                    until_ms=max(folded.until_ms, record.at_ms),
-                )
-            self._open[kind] = (opened_ms, folded)
+        fold = self._open.get(kind)
+        if fold is not None and record.at_ms - fold.opened_ms < FOLD_MS:
+            fold.add(record)
             return []
-        written = [folded] if (folded := self._close(kind)) else []
+        written = self._close(kind) if fold is not None else []
         if len(self._open) >= FOLDS_MAX:
             # An agent that invents new refusals loses folding, not counts: each is
             # then written, and pays from the agent's audit budget.
-            oldest = next(iter(self._open))
-            written.extend([folded] if (folded := self._close(oldest)) else [])
-        self._open[kind] = (record.at_ms, None)
+            written += self._close(next(iter(self._open)))
+        self._open[kind] = _Fold(record.at_ms, record)
         return [*written, record]
 
-    def due(self, now_ms: int) -> Iterator[AuditRecord]:
+    def due(self, now_ms: int) -> list[AuditRecord]:
         """The folded records whose second is over at `now_ms`."""
-        for kind in [k for k, (opened, _) in self._open.items() if now_ms - opened >= FOLD_MS]:
-            if folded := self._close(kind):
-                yield folded
+        over = [k for k, fold in self._open.items() if now_ms - fold.opened_ms >= FOLD_MS]
+        return [record for kind in over for record in self._close(kind)]
 
-    def drain(self) -> Iterator[AuditRecord]:
+    def drain(self) -> list[AuditRecord]:
         """All that is folded, over or not: the agent ends."""
-        for kind in list(self._open):
-            if folded := self._close(kind):
-                yield folded
+        return [record for kind in list(self._open) for record in self._close(kind)]
 
-    def _close(self, kind: tuple[str, ...]) -> AuditRecord | None:
-        return self._open.pop(kind, (0, None))[1]
+    def _close(self, kind: tuple[str, ...]) -> list[AuditRecord]:
+        return self._open.pop(kind).folded()

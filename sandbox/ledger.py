@@ -41,11 +41,11 @@ class Ledger:
 
     def flush(self, now_ms: int) -> None:
         """Write what was folded and whose second is over. Raises as `record`."""
-        self._write(list(self._folding.due(now_ms)))
+        self._write(self._folding.due(now_ms))
 
     def close(self) -> None:
         """Write all that was folded. Raises as `record`."""
-        self._write(list(self._folding.drain()))
+        self._write(self._folding.drain())
 
     def _write(self, records: list[AuditRecord]) -> None:
         for record in records:

@@ -27,6 +27,7 @@ def test_what_is_not_said_is_not_granted() -> None:
         *(("max_restarts", value) for value in (-1, 1_001)),
         *(("restart_backoff_s", value) for value in (0, float("nan"), 3_601)),
         ("wasi", "full"),
+        ("wasi", "empty"),
         ("peers_allowed", ("self/a",) * 257),
         ("filesystem_allowed", ("/a",) * 257),
         ("filesystem_allowed", ("shelf",)),

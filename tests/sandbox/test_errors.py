@@ -23,6 +23,7 @@ SAMPLES: list[SandboxError] = [
     errors.ProtocolBroken(why="out of turn"),
     errors.WorkerLost(why="it closed its channel"),
     errors.AgentUnavailable("reader", why="gave up"),
+    errors.UnknownAgent("reader"),
     errors.AgentBusy("reader", queue=256),
     errors.ZygoteLost(why="it ended"),
     errors.CompileFailed("reader.wasm", why="no component"),
