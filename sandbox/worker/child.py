@@ -14,7 +14,7 @@ CHUNK_BYTES = 1 << 20
 EXIT_NODE_GONE = 0
 EXIT_REFUSED = 65
 EXIT_BUG = 70
-_READ_BYTES = 1 << 20
+_READ_BYTES = 1 << 30  # the kernel gives 2 GiB at most; one piece is not copied again
 
 
 class Guest(Protocol):
