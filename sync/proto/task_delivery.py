@@ -46,12 +46,13 @@ class Delivery:
         self._limits = limits
         self._random = random
         self._ways: dict[bytes, _Way] = {}
-        self._heap: list[tuple[float, bytes, bytes]] = []
+        # When, to whom, and in the order of the outbox.
+        self._heap: list[tuple[float, bytes, int, bytes]] = []
 
     @property
     def deadline(self) -> float:
         while self._heap:
-            at, peer, id_ = self._heap[0]
+            at, peer, _, id_ = self._heap[0]
             attempt = self._attempt(peer, id_)
             if attempt is not None and attempt.retry_at == at:
                 return at
@@ -171,11 +172,11 @@ class Delivery:
         """What to offer again. The caller says `sending` or `answered` for each."""
         found: list[tuple[bytes, bytes, int]] = []
         while self.deadline <= now:
-            _, peer, id_ = heapq.heappop(self._heap)
+            _, peer, number, id_ = heapq.heappop(self._heap)
             way = self._ways[peer]
             way.full = False  # if it still is, it will say so
             way.refused.discard(id_)
-            found.append((peer, id_, way.tries[id_].number))
+            found.append((peer, id_, number))
         return found
 
     def _attempt(self, peer: bytes, id_: bytes) -> _Try | None:
@@ -189,7 +190,7 @@ class Delivery:
 
     def _retry_at(self, peer: bytes, id_: bytes, attempt: _Try, at: float) -> None:
         attempt.retry_at = at
-        heapq.heappush(self._heap, (at, peer, id_))
+        heapq.heappush(self._heap, (at, peer, attempt.number, id_))
 
     def _pause_s(self, failures: int) -> float:
         """Doubling from `retry_s`, never beyond `retry_s_max`, a quarter of it by chance."""

@@ -27,7 +27,6 @@ from sync.proto.task_states import (
 PARTS_MAX = 64
 NAME_CHARACTERS_MAX = 128  # of ids
 DEPTH_MAX = 32  # arrays and objects within `data` and `metadata`
-WHY_CHARACTERS_MAX = 2_000  # of a sentence that we write about a failure
 _MESSAGE = {
     *("messageId", "contextId", "taskId", "role", "parts", "metadata"),
     *("extensions", "referenceTaskIds"),
@@ -278,7 +277,7 @@ def result_task(task_id: str, context_id: str | None, outcome: Outcome, wall_ms:
             state = TaskState.FAILED
         case Rejected(code, why):
             state = TaskState.REJECTED
-    words = agent_message(why[:WHY_CHARACTERS_MAX], task_id, context)
+    words = agent_message(why, task_id, context)
     return (
         f'{head}"{state}","message":{words},"timestamp":"{timestamp(wall_ms)}"}},'
         f'"metadata":{{"code":{json.dumps(code)}}}}}'
@@ -302,7 +301,6 @@ def status_update(task_id: str, context_id: str | None, text: str, wall_ms: int)
 
 
 def agent_message(text: str, task_id: str, context_id: str) -> str:
-    text = text.encode(errors="replace").decode()  # half a character would be refused there
     fields = {
         "messageId": f"{task_id}-status",
         "contextId": context_id,

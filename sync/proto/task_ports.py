@@ -87,6 +87,8 @@ class TaskStore(Protocol):
 class Sealer(Protocol):
     """What `sync.author.Author` does."""
 
+    @property
+    def public_key(self) -> bytes: ...
     def nonce(self) -> bytes: ...
     def seal(
         self,

@@ -251,7 +251,8 @@ class Tasks:
         if not self._receiving.is_running(task_id):
             return []
         progress = self._progress.setdefault(task_id, _Progress(now.mono_s))
-        progress.text = text[: self._limits.progress_characters_max]
+        cut = text[: self._limits.progress_characters_max]
+        progress.text = cut.encode(errors="replace").decode()
         return self._say(task_id, now) if progress.next_at <= now.mono_s else []
 
     def _say(self, task_id: bytes, now: Moment) -> list[Effect]:

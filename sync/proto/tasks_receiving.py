@@ -29,6 +29,7 @@ from sync.proto.task_records import Outgoing, ReceivedTask
 from sync.proto.task_states import Cancelled, Completed, Disposition, Failed, Outcome, Rejected
 
 RESULT_BYTES_MAX = BODY_BYTES_MAX - 2_048  # ids, state and time of the A2A Task around the parts
+WHY_CHARACTERS_MAX = 2_000  # of the sentence about a failure; beyond: cut
 _PURGE_ROWS = 500  # in one transaction
 
 
@@ -364,4 +365,7 @@ def _presentable(outcome: Outcome) -> Outcome:
                 "invalid-result",
                 f"the agent's answer has {size} bytes, at most {RESULT_BYTES_MAX} fit an envelope",
             )
-    return outcome
+        return outcome
+    # Half a character would be refused by the peer, and by our own store.
+    why = outcome.why[:WHY_CHARACTERS_MAX].encode(errors="replace").decode()
+    return replace(outcome, why=why)

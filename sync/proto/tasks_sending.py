@@ -34,6 +34,7 @@ from sync.proto.task_bodies import (
     dump_task,
     load_json,
     load_receipts,
+    load_task,
 )
 from sync.proto.task_events import Changed, Effect
 from sync.proto.task_limits import Limits
@@ -111,6 +112,7 @@ class Sending:
         body = dump_task(TaskBody(order.agent, message_id, order.chain, message))
         if len(body) > BODY_BYTES_MAX:
             raise TaskTooLarge(len(body), bytes_max=BODY_BYTES_MAX)
+        load_task(body, self._author.public_key)  # what no peer would take is not sent
         body_hash = hashlib.sha256(body).digest()
         if order.message_id is not None:
             for same in self._store.sent.by_message_id(message_id):
