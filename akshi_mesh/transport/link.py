@@ -101,10 +101,8 @@ class Link:
             return False
         if self._send_now and self._write_began is None and not self._rest:
             now = trio.current_time()
-            if now - self._wrote_now_at >= NOW_AGAIN_S:
-                self._write_now(self._send_now, now)
-                if not self._rest and not self._outbox.is_waiting:
-                    return True
+            if now - self._wrote_now_at >= NOW_AGAIN_S and self._write_now(self._send_now, now):
+                return True
         self._queued.ring()
         return True
 
@@ -159,9 +157,10 @@ class Link:
 
     async def _write(self) -> None:
         while True:
-            record, self._rest = self._rest or self._next_record(), b""
+            now = trio.current_time()
+            record, self._rest = self._rest or self._next_record(now), b""
             if record:
-                self._write_began = trio.current_time()
+                self._write_began = now
                 await self._stream.send_all(record)
                 self._write_began = None
             if self._outbox.has_room_again():
@@ -169,21 +168,23 @@ class Link:
             elif not record:
                 await self._queued.wait()
 
-    def _write_now(self, send_now: Callable[[bytes], int], now: float) -> None:
-        """The first message after a pause does not wait for the writer's turn.
+    def _write_now(self, send_now: Callable[[bytes], int], now: float) -> bool:
+        """The first message after a pause does not wait for the writer's turn; True: all is out.
 
         What the socket does not take at once is the writer's, as is all that follows within
         NOW_AGAIN_S, in one record: nothing is ever in flight here that could be cancelled.
         """
         self._wrote_now_at = now
-        record = self._next_record()
-        self._rest = record[send_now(record) :]
+        record = self._next_record(now)
+        sent = send_now(record) if record else 0
+        self._rest = record[sent:]
+        return not (self._rest or self._outbox.is_waiting)
 
-    def _next_record(self) -> bytes:
+    def _next_record(self, now: float) -> bytes:
         messages = self._outbox.take(PAYLOAD_BYTES_MAX)
         if not messages:
             return b""
-        record = self._writer.seal(messages, trio.current_time())
+        record = self._writer.seal(messages, now)
         self.bytes_sent += len(record)
         return record
 

@@ -187,6 +187,32 @@ async def test_a_cancelled_write_closes_the_link(autojump_clock: MockClock) -> N
     assert not link.send(wire.ENVELOPE, b"more")
 
 
+async def test_nothing_is_written_beside_a_write_in_flight(autojump_clock: MockClock) -> None:
+    """The first message after a pause leaves at once, but never into another record."""
+    link, _, _, reader = raw()
+    out: list[bytes] = []
+
+    def take_half(data: bytes) -> int:
+        out.append(data[: len(data) // 2])
+        return len(data) // 2
+
+    link._send_now = take_half
+    await trio.sleep(1)
+    link._write_began = 0.5
+    assert link.send(wire.ENVELOPE, b"while the writer writes")
+    link._write_began = None
+    link._rest = b"what the socket did not take"
+    assert link.send(wire.ENVELOPE, b"while a rest waits")
+    assert out == []
+    link._rest = b""
+    assert link.send(wire.ENVELOPE, b"now")
+    await trio.sleep(1)
+    assert link.send(wire.ENVELOPE, b"later")
+    assert len(out) == 1
+    bodies = [body for _, body in reader.feed(out[0] + link._rest)]
+    assert bodies == [b"while the writer writes", b"while a rest waits", b"now"]
+
+
 async def test_a_closed_link_says_why(autojump_clock: MockClock) -> None:
     ours, theirs = pair(drop)
     whys = []
