@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 
+from sync.checkpoint import Previous
 from sync.journal import LOG_ID_BYTES
 from sync.proto.journal_messages import ROWS_MAX, TAG_BYTES, Have, Row
 from sync.proto.journal_store import Log, LogState
@@ -13,19 +14,24 @@ _LAST = b"\xff" * LOG_ID_BYTES
 
 def row_of(state: LogState) -> Row:
     """The row of a log; equal rows mean equal content, and equal knowledge of forks."""
-    return Row(state.id, state.size, tag(state.root, state.frozen_at, disputed=state.disputed))
+    mark = tag(state.root, state.previous, frozen_at=state.frozen_at, disputed=state.disputed)
+    return Row(state.id, state.size, mark)
 
 
-def tag(root: bytes, frozen_at: int | None, *, disputed: bool) -> bytes:
+def tag(root: bytes, previous: Previous | None, *, frozen_at: int | None, disputed: bool) -> bytes:
     """Eight bytes that differ where content differs, or what is known of a fork."""
-    if frozen_at is None:
+    if frozen_at is None and previous is None:
         return root[:TAG_BYTES]
+    if frozen_at is None:
+        assert previous is not None
+        before = previous.epoch + previous.size.to_bytes(8) + previous.root
+        return hashlib.sha256(root + before).digest()[:TAG_BYTES]
     fork = b"disputed" if disputed else b"frozen"
     return hashlib.sha256(fork + frozen_at.to_bytes(8) + root).digest()[:TAG_BYTES]
 
 
 def tag_of(log: Log) -> bytes:
-    return tag(log.frontier.root, log.frozen_at, disputed=log.disputed)
+    return tag(log.frontier.root, log.previous, frozen_at=log.frozen_at, disputed=log.disputed)
 
 
 def digest(rows: Iterable[Row]) -> bytes:

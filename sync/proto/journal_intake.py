@@ -169,6 +169,8 @@ class _Taking:
             return refused
         fresh: ForkProof | None = None
         if log is None:
+            if self.store.epochs(proof.log.author) >= EPOCHS_PER_AUTHOR_MAX:
+                return NothingNew()
             log = self.store.create(proof.log, proof.previous, None)
         rank = self.store.proof_rank(log)
         if rank is None or proof.rank < rank:

@@ -42,6 +42,7 @@ class LogState:
     author: bytes
     size: int
     root: bytes
+    previous: Previous | None
     frozen_at: int | None
     disputed: bool
 

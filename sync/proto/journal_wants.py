@@ -8,11 +8,13 @@ What is forgotten comes back with the next reconciliation.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 WANTS_MAX: Final = 4_096  # logs wanted at a time; the surplus waits for the next reconciliation
+OF_A_PEER_MAX: Final = 1_024  # of these, so that one peer's lies leave room for the others
 ASKED_MAX: Final = 8  # requests under way to one peer
 RETRY_S: Final = 5.0  # guess: a stretch of 48 KiB over a slow line
 
@@ -31,6 +33,7 @@ class Wants:
         self._wants: dict[bytes, _Want] = {}
         self._idle: dict[bytes, None] = {}
         self._under_way: dict[bytes, int] = {}
+        self._of_peer: Counter[bytes] = Counter()
 
     @property
     def deadline(self) -> float:
@@ -43,11 +46,15 @@ class Wants:
     def note(self, log: bytes, peer: bytes, size: int) -> None:
         """`peer` has `size` entries of `log`, which is more than we have."""
         want = self._wants.get(log)
+        if (want is None or peer not in want.holders) and self._of_peer[peer] >= OF_A_PEER_MAX:
+            return
         if want is None:
             if len(self._wants) >= WANTS_MAX:
                 return
             want = self._wants[log] = _Want()
             self._idle[log] = None
+        if peer not in want.holders:
+            self._of_peer[peer] += 1
         want.holders[peer] = max(size, want.holders.get(peer, 0))
 
     def arrived(self, log: bytes, size: int) -> None:
@@ -55,13 +62,15 @@ class Wants:
         want = self._wants.get(log)
         if want is None:
             return
-        want.holders = {peer: held for peer, held in want.holders.items() if held > size}
+        for peer in [peer for peer, held in want.holders.items() if held <= size]:
+            self._without(want, peer)
         self._release(log, want)
 
     def failed(self, log: bytes, peer: bytes) -> None:
         """What came from this peer is of no use."""
         want = self._wants.get(log)
-        if want is not None and want.holders.pop(peer, None) is not None:
+        if want is not None and peer in want.holders:
+            self._without(want, peer)
             self._release(log, want)
 
     def lost(self, peer: bytes) -> None:
@@ -87,7 +96,7 @@ class Wants:
                 if self._under_way.get(peer, 0) >= ASKED_MAX:
                     continue
                 if not allowed(peer, log):
-                    del want.holders[peer]
+                    self._without(want, peer)
                     continue
                 want.asked, want.retry_s = peer, now_s + RETRY_S
                 self._under_way[peer] = self._under_way.get(peer, 0) + 1
@@ -97,6 +106,12 @@ class Wants:
             if not want.holders:
                 self._forget(log)
         return asks
+
+    def _without(self, want: _Want, peer: bytes) -> None:
+        del want.holders[peer]
+        self._of_peer[peer] -= 1
+        if not self._of_peer[peer]:
+            del self._of_peer[peer]
 
     def _release(self, log: bytes, want: _Want) -> None:
         if want.asked is not None:

@@ -17,7 +17,7 @@ from typing import Final
 from identity.errors import IdentityError
 from sync.checkpoint import Sealer
 from sync.clock import Moment
-from sync.journal import LogName
+from sync.journal import SIZE_MAX, LogName
 from sync.journal_errors import JournalError
 from sync.proto import journal_messages as messages
 from sync.proto.have_vector import digest, parts, tag_of, to_tell
@@ -240,8 +240,8 @@ class Journals(Writer):
             link.note_size(row.log, row.size)
             log = self._store.log(row.log)
             if log is None:
-                if row.size:
-                    self._wants.note(row.log, link.peer, row.size)
+                # Even one of no entries: it was forked at the first, and there is a proof.
+                self._wants.note(row.log, link.peer, max(row.size, 1))
             elif log.name.journal in link.shared:
                 effects += self._compare(link, log, row, now)
         return effects + self._ask(now)
@@ -289,11 +289,11 @@ class Journals(Writer):
             case Stored(log, times, _):
                 for time in times:
                     self._clock.saw(time, wall_ms=now.wall_ms)
-                self._wants.arrived(log.id, log.size)
+                self._wants.arrived(log.id, _held(log))
                 return self._stored(link, message, outcome, now) + self._ask(now)
             case NothingNew():
                 if known is not None:
-                    self._wants.arrived(known.id, known.size)
+                    self._wants.arrived(known.id, _held(known))
             case Gap(size):
                 self._wants.note(message.log, link.peer, size)
             case NotAdmitted(name, is_vouched_for):
@@ -377,3 +377,9 @@ class Journals(Writer):
                 self._sharing.send(self._sharing.links[peer], messages.Want(log_id, start, vouch))
             )
         return effects
+
+
+def _held(log: Log) -> int:
+    """How much of a log we have, as far as requests go: of a frozen one no more is wanted."""
+    is_whole = log.frozen_at is not None and log.size >= log.frozen_at
+    return SIZE_MAX if is_whole else log.size

@@ -97,13 +97,15 @@ class Journals:
 
     def states(self, journals: Collection[str]) -> Iterator[LogState]:
         rows = self._db.rows(
-            "SELECT l.key, n.name, l.author, l.size, l.root, l.frozen_at, l.disputed"
+            "SELECT l.key, n.name, l.author, l.size, l.root, l.frozen_at, l.disputed,"
+            " l.previous_epoch, l.previous_size, l.previous_root"
             " FROM journal_logs l JOIN journal_names n ON n.id = l.journal"
             " WHERE n.name IN (SELECT value FROM json_each(?)) ORDER BY l.key",
             (json.dumps(sorted(journals)),),
         )
-        for key, name, author, size, root_, frozen_at, disputed in rows:
-            yield LogState(key, name, author, size, root_, frozen_at, bool(disputed))
+        for key, name, author, size, head, frozen_at, disputed, *previous in rows:
+            before = None if previous[0] is None else Previous(*previous)
+            yield LogState(key, name, author, size, head, before, frozen_at, bool(disputed))
 
     # --- entries ------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sync.hybrid_clock import due_until, wall_of
 from sync.journal import Cursor, Entry
+from sync.proto.journal_store import Staged
 from sync.store.database import Database, Row
 
 READ_MAX: Final = 1_000  # entries of one read; who wants more reads on from the last cursor
@@ -94,6 +95,15 @@ class View:
             (log, seq),
         )
         return None if row is None else _seen(row)
+
+    def staged(self, journal: str, task_id: bytes) -> list[Staged]:
+        """What a task has staged in a journal: it comes after all that `read` gives it."""
+        rows = self._db.rows(
+            "SELECT journal, author, nonce, originator, tag, text FROM journal_staged"
+            " WHERE task = ? AND journal = ? ORDER BY number",
+            (task_id, journal),
+        )
+        return [Staged(*row) for row in rows]
 
     def journals(self) -> list[str]:
         return [name for (name,) in self._db.rows("SELECT name FROM journal_names ORDER BY name")]

@@ -2,15 +2,24 @@
 
 from dataclasses import replace
 
+import pytest
+
 from identity.attestation import attest
 from identity.cid import wasm_cid
 from sync.author import Author
 from sync.checkpoint import Previous
 from sync.clock import Moment
-from sync.journal import Entry
-from sync.proto.journal_events import Misbehaved, PolicyChanged, Received, Send
+from sync.journal import EPOCHS_PER_AUTHOR_MAX, Entry, LogName
+from sync.journal_errors import (
+    EntryTooLarge,
+    MalformedEntry,
+    MalformedJournalName,
+    TooManyEpochs,
+)
+from sync.proto.journal_events import LinkRoom, Misbehaved, PolicyChanged, Received, Send
 from sync.proto.journal_link import SERVED_MAX
 from sync.proto.journal_messages import Entries, Want, encode, parse
+from sync.proto.journals import SOON_S
 from tests.sync.journal_mesh import NETWORK, Mesh
 
 
@@ -235,6 +244,8 @@ def test_staged_entries_are_seen_by_their_task_only_and_committed_once() -> None
         assert stage("changed", 1) == first
         stage("b", 2)
     assert [staged.text for staged in one.engine.staged(task)] == ["a", "b"]
+    assert one.view.staged("notes", task) == one.engine.staged(task)
+    assert one.view.staged("other", task) == []
     assert one.texts(mesh.now) == []
     with one.database.transaction():
         assert one.engine.commit_staged(task, mesh.now)[0] == first
@@ -285,3 +296,63 @@ def test_wanting_the_same_again_and_again_is_not_served() -> None:
         one.handle(Received(two.id, encode(Want(log, 0, False))), mesh.now) for _ in range(20)
     ]
     assert 0 < sum(map(len, answers)) <= SERVED_MAX
+
+
+def test_the_view_is_read_page_by_page() -> None:
+    mesh = Mesh(2)
+    one, two = mesh.nodes
+    for number in range(25):
+        mesh.now_s += 0.001 * (number % 3)
+        mesh.write(mesh.nodes[number % 2], str(number))
+    mesh.connect_all()
+    mesh.settle(5)
+    now_ms = mesh.now.wall_ms
+    whole = one.view.read("notes", now_ms=now_ms)
+    pages: list[str] = []
+    after = ""
+    while page := two.view.read("notes", after=after, limit=4, now_ms=now_ms):
+        pages += [seen.entry.id for seen in page]
+        after = str(page[-1].cursor)
+    assert pages == [seen.entry.id for seen in whole]
+    assert len(pages) == 25
+    assert (
+        two.view.last("notes", limit=3, now_ms=now_ms) == two.view.read("notes", now_ms=now_ms)[-3:]
+    )
+    gone = str(replace(whole[3].cursor, log=bytes(16)))
+    later = two.view.read("notes", after=gone, now_ms=now_ms)
+    assert {seen.entry.id for seen in whole[4:]} <= {seen.entry.id for seen in later}
+
+
+def test_a_node_that_was_told_there_is_room_again_makes_up_for_what_was_refused() -> None:
+    mesh = Mesh(2)
+    one, two = mesh.nodes
+    mesh.connect_all()
+    mesh.settle(1)
+    one.write("lost on the way", mesh.now)
+    assert one.engine.deadline > mesh.now_s + SOON_S * 2
+    one.handle(LinkRoom(two.id), mesh.now)
+    mesh.settle(SOON_S * 2)
+    assert two.texts(mesh.now) == ["lost on the way"]
+
+
+def test_an_epoch_beyond_the_limit_is_refused_with_a_reason() -> None:
+    mesh = Mesh(1)
+    (one,) = mesh.nodes
+    with one.database.transaction():
+        for number in range(EPOCHS_PER_AUTHOR_MAX):
+            one.store.create(LogName("notes", one.id, number.to_bytes(16)), None, None)
+    with pytest.raises(TooManyEpochs), one.database.transaction():
+        one.engine.append("notes", one.id, tag="", text="", originator="", now=mesh.now)
+
+
+def test_what_is_too_large_or_misnamed_is_refused_at_once() -> None:
+    mesh = Mesh(1)
+    (one,) = mesh.nodes
+    with one.database.transaction():
+        for journal, text, error in (
+            ("notes", "x" * 16_384, EntryTooLarge),
+            ("no/slash", "x", MalformedJournalName),
+            ("notes", "\ud800", MalformedEntry),
+        ):
+            with pytest.raises(error):
+                one.engine.append(journal, one.id, tag="", text=text, originator="", now=mesh.now)
