@@ -76,7 +76,7 @@ class _Warm:
     """A worker between two tasks of one originator."""
 
     worker: WorkerProcess
-    originator: str
+    whose: str
 
 
 class AgentRunner:
@@ -203,10 +203,11 @@ class AgentRunner:
     # One task.
 
     async def _attempts(self, task: TaskRun) -> Outcome:
+        whose = _whose(task)
         for _ in range(ATTEMPTS_MAX):
             if self._admitted[task.id]:
                 return Cancelled()
-            worker = await self._worker_for(task.originator)
+            worker = await self._worker_for(whose)
             session = Session(worker, Attempt(self._desk, task))
             self.sessions[task.id] = session
             is_whole = False
@@ -215,7 +216,7 @@ class AgentRunner:
                 is_whole = not isinstance(outcome, Broken) and session.ending is None
             finally:
                 del self.sessions[task.id]
-                self._give_back(worker, task.originator, is_whole=is_whole)
+                self._give_back(worker, whose, is_whole=is_whole)
             if not isinstance(outcome, Broken):
                 if session.ending in (Ending.TIMEOUT, Ending.CANCELLED):
                     self._record_kill(session.ending, task)
@@ -244,11 +245,11 @@ class AgentRunner:
 
     # Workers.
 
-    async def _worker_for(self, originator: str) -> WorkerProcess:
+    async def _worker_for(self, whose: str) -> WorkerProcess:
         """A worker that has served nobody else, warm if possible."""
         await self._is_compiled.wait()
         for warm in self._warm:
-            if warm.originator == originator or self.spec.share_originators:
+            if warm.whose == whose or self.spec.share_originators:
                 self._warm.remove(warm)
                 return warm.worker
         # Someone new: one fresh worker is used up, so another is made meanwhile.
@@ -258,12 +259,12 @@ class AgentRunner:
             self._want_fresh.set()
         return worker
 
-    def _give_back(self, worker: WorkerProcess, originator: str, *, is_whole: bool) -> None:
+    def _give_back(self, worker: WorkerProcess, whose: str, *, is_whole: bool) -> None:
         if not is_whole or self._stopped_why:
             _dismiss(worker)
             self._want_fresh.set()
             return
-        self._warm.append(_Warm(worker, originator))
+        self._warm.append(_Warm(worker, whose))
         while len(self._warm) > self.spec.workers + IDLE_EXTRA:
             _dismiss(self._warm.popleft().worker)
 
@@ -356,3 +357,8 @@ class AgentRunner:
 def _dismiss(worker: WorkerProcess) -> None:
     worker.kill()
     worker.close()
+
+
+def _whose(task: TaskRun) -> str:
+    """Whom a worker serves. The originator is the sender's word, so its node counts too."""
+    return f"{task.sender.partition('/')[0]} {task.originator}"

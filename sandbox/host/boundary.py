@@ -9,6 +9,7 @@ What the gate decides is in `sandbox.gate`; `sandbox.host.attempt` plays it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import trio
 
@@ -20,8 +21,8 @@ from sandbox.budget import Budget
 from sandbox.ledger import Ledger
 from sandbox.ports import AuditPort, CallMemory, GuestLog, JournalPort, TaskPort, TaskRun
 
-# One token is one plain call (some 60 µs of the node) or 1 KiB of text in or out, so that
-# an agent which floods takes at most a quarter of one core.
+# One token is one plain call (measured: some 100 µs of the node) or 1 KiB of text in or out:
+# an agent that floods takes under half of one core, and its neighbours do not feel it.
 TOKENS_BURST = 4_000
 TOKENS_PER_S = 4_000.0
 THREADS_PER_AGENT = 2  # a file system that hangs holds these, and no other agent's
@@ -47,7 +48,7 @@ class Boundary:
         resolve: petname to DID, as trust stands at the moment of the call.
         wall_ms: the wall clock.
         random_bytes: the node's source of randomness.
-        hidden: real paths that no agent may see, whatever is allowed: the node's home.
+        hidden: directories that no agent may see, whatever is allowed: the node's home.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Boundary:
         self.resolve = resolve
         self.wall_ms = wall_ms
         self.random_bytes = random_bytes
-        self.hidden = tuple(hidden)
+        self.hidden = tuple(str(Path(path).resolve()) for path in hidden)
         self.stopped: str | None = None
 
     def stop(self, why: str) -> None:

@@ -193,8 +193,9 @@ async def test_a_neighbour_works_on_while_a_guest_floods(start: ...) -> None:
 async def test_a_worker_serves_one_originator(start: ...) -> None:
     world = await start(echo())
 
-    async def pids_after(originator: str, number: int) -> set[int]:
-        await world.run("hi", number, agent="echo", originator=originator)
+    async def pids_after(originator: str, number: int, sender: str = FRIEND) -> set[int]:
+        facts = {"agent": "echo", "originator": originator, "sender": sender}
+        await world.run("hi", number, **facts)
         return {warm.worker.pid for warm in world.supervisor._runners["echo"]._warm}
 
     friends = await pids_after(FRIEND, 1)
@@ -202,6 +203,8 @@ async def test_a_worker_serves_one_originator(start: ...) -> None:
     both = await pids_after(STRANGER, 3)
     assert len(both) == 2
     assert friends < both
+    # A stranger who says that it works for the friend does not get the friend's worker.
+    assert both < await pids_after(FRIEND, 4, sender=f"{STRANGER}/liar")
 
 
 async def test_an_agent_may_share_its_worker_between_originators(start: ...) -> None:
