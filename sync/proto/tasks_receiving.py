@@ -155,6 +155,7 @@ class Receiving:
         """Forget what has expired and is settled; what expires before it is refused for good."""
         clock_ms = self._post.clock_ms(now, exact=True)
         for peer, (rows, through_ms) in self._store.received.purge(clock_ms, _PURGE_ROWS).items():
+            self._begun.clear()  # SQLite gives the numbers of deleted rows to new ones
             self._store.raise_purged(peer, through_ms)
             self._store.count(peer, received=-rows)
         for outgoing in self._store.outbox.overdue(clock_ms, _PURGE_ROWS):
