@@ -32,10 +32,10 @@ class HybridClock:
     def __init__(self, last: int = 0) -> None:
         self._last = last
 
-    def saw(self, time: int, *, wall_ms: int) -> None:
-        """Somebody's entry carries `time`; ignored if it lies more than 5 minutes ahead."""
-        if self._last < time <= due_until(wall_ms):
-            self._last = time
+    def saw(self, *times: int, wall_ms: int) -> None:
+        """Entries carry these times; what lies more than 5 minutes ahead is ignored."""
+        due = due_until(wall_ms)
+        self._last = max(self._last, max((time for time in times if time <= due), default=0))
 
     def tick(self, wall_ms: int) -> int:
         """The time of our next entry."""

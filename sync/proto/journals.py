@@ -287,8 +287,7 @@ class Journals(Writer):
         )
         match outcome:
             case Stored(log, times, _):
-                for time in times:
-                    self._clock.saw(time, wall_ms=now.wall_ms)
+                self._clock.saw(*times, wall_ms=now.wall_ms)
                 self._wants.arrived(log.id, _held(log))
                 return self._stored(link, message, outcome, now) + self._ask(now)
             case NothingNew():
