@@ -176,7 +176,8 @@ pub const Statistics = struct {
             const f: f64 = @floatFromInt(times);
             sum += @log(1 + (passages - n + 0.5) / (n + 0.5)) * f * (k1 + 1) / (f + norm);
         }
-        return sum;
+        // Formally equal scores may differ in the last bit; nine decimals make them equal.
+        return @floor(sum * 1e9 + 0.5) / 1e9;
     }
 };
 

@@ -68,6 +68,23 @@ def test_the_ranking_is_that_of_bm25(
         assert hit["score"] == pytest.approx(score, abs=0.000_06)
 
 
+def test_scores_that_are_equal_on_paper_are_a_tie(examples: Examples) -> None:
+    """Found by chance: one of one word and three of six words differed in the last bit."""
+    once, thrice = "mesh", "mesh mesh mesh Node Node Node"
+    rest = [5 * "mesh ", 7 * "mesh ", 7 * "mesh " + "Node"]
+    files = {
+        "a.md": "\n\n".join([*rest, thrice, "Node"]),
+        "aa.md": 3 * "mesh ",
+        "b.md": "\n\n".join([once, once, 5 * "mesh ", 8 * "mesh "]),
+    }
+    answers = ask(examples, files, "mesh", shelves=2, k=10)["answers"]
+    assert [(hit["file"], hit["line"]) for hit in answers][6:] == [
+        ("a.md", 7),
+        ("b.md", 1),
+        ("b.md", 3),
+    ]
+
+
 FILES = {"a.md": "# Keys\n\nthe node key signs", "b.md": "nothing here", "c.md": "a key, a lock"}
 
 
