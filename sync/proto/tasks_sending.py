@@ -258,7 +258,8 @@ class Sending:
         from_ms, until_ms = self._post.clock_ms(now), now.wall_ms + self._limits.life_ms_max
         expires_ms = order.expires_ms
         if expires_ms is None:
-            expires_ms = now.wall_ms + self._limits.life_ms
+            # From the highest clock: a clock that was set back makes nothing stillborn.
+            expires_ms = min(from_ms + self._limits.life_ms, until_ms)
         if not from_ms < expires_ms <= until_ms:
             raise LifeTooLong(expires_ms, from_ms=from_ms, until_ms=until_ms)
         return expires_ms

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from identity.envelope import open_envelope
-from identity.errors import Expired
+from identity.errors import Expired, FromTheFuture
 from identity.keys import SigningKey
 from sync.author import Author
 from sync.clock import Moment
@@ -163,8 +163,8 @@ class Node:
                 now_ms=now.wall_ms,
                 clock_high_ms=self.store.clock_high_ms(),
             )
-        except Expired:
-            return
+        except (Expired, FromTheFuture):
+            return  # as good as lost
         self.handle(EnvelopeArrived(peer.me, envelope))
 
     def finish(self, task_id: bytes, text: str = "done") -> None:
