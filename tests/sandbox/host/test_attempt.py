@@ -92,6 +92,10 @@ async def test_an_effect_its_record_and_its_memory_are_one_transaction() -> None
     assert node.state.staged == ["text"]
     assert node.events == ["done:journal.append", "failed:journal.append"]
     assert len(node.state.calls) == 1
+    node.commit_fails = False
+    await call(*APPEND)
+    kept = [node.state.calls[call.attempt.task.id, number].answer for number in range(3)]
+    assert kept == [b'o{"id": 0}', b"funavailable disk full", b'o{"id": 2}']
 
 
 async def test_a_port_that_refuses_leaves_nothing_and_the_guest_learns_why() -> None:
