@@ -13,6 +13,7 @@ from akshi_mesh.config.model import LogLevel, TelemetryConfig
 from akshi_mesh.inert import inert
 
 _LEVELS: dict[LogLevel, int] = {"trace": 0, "debug": 10, "info": 20, "warn": 30, "error": 40}
+EXCEPTION_CHARS_MAX = 16_384
 VALUE_CHARS_MAX = 2_048  # a stranger's text must not fill the disk
 
 
@@ -40,8 +41,11 @@ def _inert_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -
         if isinstance(value, bytes):
             event[key] = value.hex()
         elif isinstance(value, str):
-            cut = value if len(value) <= VALUE_CHARS_MAX else value[:VALUE_CHARS_MAX] + "…"
-            event[key] = inert(cut, lines=key == "exception")
+            if key == "exception":  # ours, and its end says what happened
+                event[key] = inert(value[-EXCEPTION_CHARS_MAX:], lines=True)
+            else:
+                cut = value if len(value) <= VALUE_CHARS_MAX else value[:VALUE_CHARS_MAX] + "…"
+                event[key] = inert(cut)
     return event
 
 

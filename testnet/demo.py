@@ -88,9 +88,11 @@ def run_demo(
 
 def _member(directory: Path, corpus: Corpus, number: int, nodes: int) -> NodeProcess:
     name = f"node-{number + 1}"
-    home = directory / name
-    shelf = home / "shelf"
-    config = mesh_journal(_JOURNAL) + agent("reader", capabilities=["filesystem"], files=["shelf"])
+    # Not below the home: what is in there, no agent sees, whatever is allowed.
+    shelf = directory / "shelves" / name
+    config = mesh_journal(_JOURNAL) + agent(
+        "reader", capabilities=["filesystem"], files=[str(shelf)]
+    )
     if number == 0:
         readers = [f"node-{other + 1}/reader" for other in range(1, nodes)]
         config += agent(
@@ -99,9 +101,8 @@ def _member(directory: Path, corpus: Corpus, number: int, nodes: int) -> NodePro
             peers=["self/reader", *readers],
             wall_clock_s=ANSWER_S,
         )
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     put_on_shelf(corpus, corpus.shelf(number, nodes), shelf)
-    return NodeProcess.create(name, home, config)
+    return NodeProcess.create(name, directory / name, config)
 
 
 def _ask(testnet: Testnet, question: str) -> list[dict[str, Any]]:
@@ -113,7 +114,10 @@ def _ask(testnet: Testnet, question: str) -> list[dict[str, Any]]:
     ended = client.task_wait(sent["id"], timeout_s=ANSWER_S)
     if ended["state"] != "TASK_STATE_COMPLETED":
         raise JobFailed(f"the librarian gave no answer: {ended['why'] or ended['state']}")
-    answers: list[dict[str, Any]] = json.loads(ended["text"])["answers"]
+    told = json.loads(ended["text"])
+    if told["failed"] or told["unread"]:
+        raise JobFailed(f"not every shelf was read: {told['failed'] or told['unread']}")
+    answers: list[dict[str, Any]] = told["answers"]
     return answers
 
 

@@ -106,6 +106,11 @@ class NodeProcess:
             self.process.send_signal(signal.SIGKILL)
         self._reap()
 
+    def terminate(self) -> None:
+        """Ask it to end, and do not wait."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+
     def stop(self) -> None:
         """End it in order; what does not end is killed."""
         if self.process is not None and self.process.poll() is None:
@@ -152,8 +157,11 @@ class Testnet:
             told("all nodes are linked")
             yield self
         finally:
-            for node in self.nodes:
-                node.stop()
+            with _undisturbed():
+                for node in self.nodes:
+                    node.terminate()
+                for node in self.nodes:
+                    node.stop()
 
     def wait_linked(self) -> None:
         """Return when every node has a link to every other.
@@ -191,3 +199,16 @@ class Testnet:
     def _missing(self, node: NodeProcess) -> list[str]:
         linked = {p["did"] for p in node.client.peers() if p["state"] == "linked"}
         return [other.name for other in self.nodes if other is not node and other.did not in linked]
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C must not leave nodes behind that nobody stops."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -21,7 +21,7 @@ class JournalControl:
     _parts: Parts
 
     async def journals(self) -> list[JournalInfo]:
-        return self._book(self._parts.database).journals()
+        return self._book(self._parts.database, self._parts.clock().wall_ms).journals()
 
     async def journal_append(self, journal: str, *, tag: str, text: str) -> EntryInfo:
         parts = self._parts
@@ -81,22 +81,24 @@ class JournalControl:
         ]
 
     async def _in_thread(self, ask: Callable[[JournalBook], AnswerT]) -> AnswerT:
+        now_ms = self._parts.clock().wall_ms  # a thread has no clock of the loop's
+
         def answer() -> AnswerT:
             reader = self._parts.database.reader()
             try:
-                return ask(self._book(reader))
+                return ask(self._book(reader, now_ms))
             finally:
                 reader.close()
 
         return await trio.to_thread.run_sync(answer)
 
-    def _book(self, database: Database) -> JournalBook:
+    def _book(self, database: Database, now_ms: int) -> JournalBook:
         config = self._parts.config
         return JournalBook(
             database,
             network=config.mesh.network,
             scopes={journal.name: journal.scope for journal in config.journals},
-            now_ms=lambda: self._parts.clock().wall_ms,
+            now_ms=lambda: now_ms,
         )
 
 
