@@ -296,7 +296,8 @@ async def test_a_link_lives_a_day(autojump_clock: MockClock) -> None:
         link._heard_at = link_module.LIFE_S - 1
         await trio.sleep(link_module.LIFE_S)
         link.tick(trio.current_time())
-    assert not link.send(wire.ENVELOPE, b"x")
+        assert not link.send(wire.ENVELOPE, b"x")
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_peer_that_takes_no_bytes_is_given_up(autojump_clock: MockClock) -> None:
@@ -306,6 +307,8 @@ async def test_a_peer_that_takes_no_bytes_is_given_up(autojump_clock: MockClock)
         nursery.start_soon(link.run)
         await trio.sleep(10)
         link.tick(trio.current_time())
+        assert not link.send(wire.ENVELOPE, b"x")
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize(

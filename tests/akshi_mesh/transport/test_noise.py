@@ -95,6 +95,16 @@ def test_garbage_of_any_length_is_a_failed_handshake(size: int) -> None:
         listener().read(b"\x09" * size)
 
 
+@pytest.mark.parametrize("size", [0, 31, 32, 33, 47, 48, 96])
+def test_garbage_instead_of_message_2_is_a_failed_handshake(size: int) -> None:
+    """PyNaCl raises a plain ValueError for what is shorter than a tag."""
+    vector = next(v for v in VECTORS if v["protocol_name"].startswith("Noise_IK_"))
+    dialler = side(vector, "init")
+    dialler.write(b"")
+    with pytest.raises(HandshakeFailed):
+        dialler.read(b"\x09" * size)
+
+
 def test_a_changed_byte_anywhere_in_message_1_is_noticed() -> None:
     vector = next(v for v in VECTORS if v["protocol_name"].startswith("Noise_IK_"))
     message = bytes.fromhex(vector["messages"][0]["ciphertext"])
