@@ -90,7 +90,7 @@ log_format = "json"
 name = "answers"
 scope = "mesh"
 {AGENT}
-wasi = "empty"
+wasi = "none"
 share_originators = true
 max_restarts = 3
 restart_backoff_secs = 1
@@ -121,7 +121,7 @@ queue = 8
     assert agent.filesystem_allowed == ("/srv/shelf",)
     assert (agent.memory_mb, agent.fuel, agent.wall_clock_s) == (64, 1000, 2.5)
     assert (agent.workers, agent.queue, agent.max_restarts) == (2, 8, 3)
-    assert (agent.restart_backoff_s, agent.wasi, agent.share_originators) == (1.0, "empty", True)
+    assert (agent.restart_backoff_s, agent.wasi, agent.share_originators) == (1.0, "none", True)
 
 
 @pytest.mark.parametrize(
