@@ -7,7 +7,7 @@ is bad news, 130 interrupted.
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import typer
@@ -37,17 +37,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Who reads our answer has heard enough. The interpreter would complain at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as failure:  # the edge: nothing above us can tell a person
+    except (Exception, BaseExceptionGroup) as failure:
+        # The edge: nothing above us can tell a person. A nursery wraps also an interrupt.
         return explain(failure, with_traceback="--debug" in typed)
     return ended if isinstance(ended, int) else 0
 
 
-def explain(failure: Exception, *, with_traceback: bool) -> int:
+def explain(failure: BaseException, *, with_traceback: bool) -> int:
     """Tell a person what went wrong and what to type next; the exit code is the answer."""
-    from akshi_mesh.api.told import FAMILIES, told
-
     if with_traceback:
         traceback.print_exception(failure)
+    leaves = list(_leaves(failure))
+    if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
+        return INTERRUPTED
+    # Of several failures at once a bug is the one to hear of; otherwise the first began it.
+    return _explain_one(next(filter(_is_bug, leaves), leaves[0]))
+
+
+def _leaves(failure: BaseException) -> Iterator[BaseException]:
+    """The failures inside nested groups, in order."""
+    if isinstance(failure, BaseExceptionGroup):
+        for inner in failure.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield failure
+
+
+def _is_bug(failure: BaseException) -> bool:
+    from akshi_mesh.api.told import FAMILIES
+
+    on_purpose = (OperatorError, typer.TyperException, typer.Abort, OSError, *FAMILIES)
+    return not isinstance(failure, on_purpose)
+
+
+def _explain_one(failure: BaseException) -> int:
+    from akshi_mesh.api.told import FAMILIES, told
+
     if isinstance(failure, FAMILIES):
         failure = told(failure)
     match failure:
@@ -67,8 +92,6 @@ def explain(failure: Exception, *, with_traceback: bool) -> int:
             output.error(f"{where}{why.lower()}")
             output.hint("akshi-node doctor")
             return USAGE
-        case BaseExceptionGroup(exceptions=[Exception() as only]):
-            return explain(only, with_traceback=False)
         case _:
             return _explain_bug(failure)
 
@@ -86,7 +109,7 @@ def _explain_usage(failure: typer.TyperException) -> int:
     return USAGE
 
 
-def _explain_bug(failure: Exception) -> int:
+def _explain_bug(failure: BaseException) -> int:
     steps = traceback.extract_tb(failure.__traceback__)
     where = f" ({Path(steps[-1].filename).name} line {steps[-1].lineno})" if steps else ""
     words = " ".join(str(failure).split())

@@ -15,7 +15,7 @@ import pytest
 from akshi_mesh.api.errors import ALL
 from akshi_mesh.api.told import told
 from akshi_mesh.cli import first, output
-from akshi_mesh.cli.main import main
+from akshi_mesh.cli.main import explain, main
 from akshi_mesh.cli.output import lasted, plural
 from akshi_mesh.home import Home
 from identity.errors import MalformedDid, NotTrusted
@@ -80,6 +80,38 @@ def test_an_interrupt_is_130(home: Home, monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(first, "did_of", interrupted)
     assert main(["whoami"]) == 130
+
+
+@pytest.mark.parametrize(
+    ("failures", "code", "words"),
+    [
+        ([NotTrusted("did:key:z")], 3, "error: not trusted: did:key:z"),
+        ([DatabaseDamaged("node.db", "x"), NotTrusted("d")], 5, "error: node.db: x"),
+        ([NotTrusted("d"), AssertionError("x")], 1, "error: a bug of ours: AssertionError: x"),
+        ([NotTrusted("d"), KeyboardInterrupt()], 130, ""),
+        ([OSError(28, "No space left on device", "f")], 2, "error: f: no space left on device"),
+    ],
+)
+def test_what_a_nursery_wrapped_is_told_as_if_it_were_not(
+    failures: list[BaseException], code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    group = BaseExceptionGroup("outer", [BaseExceptionGroup("inner", failures)])
+    assert explain(group, with_traceback=False) == code
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_node_ends_as_it_is_told_by_signal(home: Home, number: signal.Signals) -> None:
+    """Ctrl-C is an interrupt, SIGTERM a wish; neither leaves a traceback."""
+    command = [str(PROGRAM), "run", "--listen", "off", "--home", str(home.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        while not child.stdout.readline().startswith(b"ready in "):
+            pass
+        child.send_signal(number)
+        _, err = child.communicate(timeout=30)
+    assert child.returncode == (130 if number == signal.SIGINT else 0)
+    assert b"Traceback" not in err
 
 
 @pytest.mark.parametrize("words", ["\x1b[2J", "\ud800", "\u202e"])
