@@ -190,6 +190,21 @@ class Home:
             # Closing gives up the lock; the file stays, so that nobody locks a deleted one.
             os.close(descriptor)
 
+    def is_held(self) -> bool:
+        """Whether the process named in the lock file lives. Does not touch the lock itself:
+        who tries it for a moment can make a node that starts in that moment fail.
+        """
+        pid = self.lock_holder()
+        if pid is None:
+            return False
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
     def lock_holder(self) -> int | None:
         """The process that wrote itself into the lock file last; it may be gone."""
         try:

@@ -56,10 +56,19 @@ class Session:
         return load_config(self.config_path, home=self.home.path)
 
     def node(self) -> "Client":
-        """The node that runs here; the first question to it raises `NoNode` if none does."""
-        from akshi_mesh.api.client import Client
+        """The node that runs here, waited for while it starts.
+
+        Raises:
+            NoNode: none does; or the first question to it raises that.
+        """
+        from akshi_mesh.api.client import Client, NoNode
 
         self.require_home()
+        give_up_at = time.monotonic() + PATIENCE_S
+        while not self.home.socket_path.exists() and self.home.is_held():
+            if time.monotonic() > give_up_at:
+                raise NoNode("the node does not answer yet", hint="akshi-node stop")
+            time.sleep(RETRY_S)
         return Client.at(self.home)
 
     def require_home(self) -> None:

@@ -11,7 +11,7 @@ from akshi_mesh.transport.address import Address, PeerAddress
 from akshi_mesh.transport.ports import LinkInfo
 from identity.did import Did
 from identity.revocation import open_revocation
-from identity.trust import Right
+from identity.trust import Right, Trusted
 
 
 class TrustControl:
@@ -113,7 +113,7 @@ class TrustControl:
         return {
             "did": str(Did(key)),
             "name": trusted.petname if trusted else None,
-            "address": (link.address if link else None) or (trusted.address if trusted else None),
+            "address": _address(link, trusted),
             "state": _state(link),
             "why": "" if link is None or link.state == "up" else (link.last_failure or ""),
             "since_ms": since_ms,
@@ -122,6 +122,13 @@ class TrustControl:
             "bytes_out": link.bytes_sent if link else 0,
             "tasks": tasks,
         }
+
+
+def _address(link: LinkInfo | None, trusted: Trusted | None) -> str | None:
+    """Where it can be dialled; of a peer that dialled us, what we see of it is not that."""
+    if link is not None and link.address and (link.dialled_by_us or not trusted):
+        return link.address
+    return (trusted.address if trusted else None) or (link.address if link else None)
 
 
 def _state(link: LinkInfo | None) -> Literal["linked", "dialling", "down", "idle"]:
