@@ -39,8 +39,7 @@ class Post:
         """Rebuild what is in memory from what is stored."""
         self.delivery.forget_all()
         self.receipts.forget_all()
-        # Never back, though rows were dropped: what was read up to a number stays read.
-        self._next_number = max(self._next_number, self._store.outbox.last_number() + 1)
+        self._next_number = self._store.outbox.last_number() + 1
         self._clock_high_ms = self._store.clock_high_ms()
 
     def clock_ms(self, now: Moment, *, exact: bool = False) -> int:
@@ -160,10 +159,6 @@ class Post:
                     _, data = self._author.seal(Kind.RECEIPT, body, now=now, audience=peer)
                     effects.append(Send(peer, data))
         return effects
-
-    def link_down(self, peer: bytes) -> None:
-        self.delivery.link_down(peer)
-        self.receipts.forget_peer(peer)
 
 
 def soonest(now: Moment, clock_ms: int, expires_ms: int | None, at_most_s: float) -> float:

@@ -49,9 +49,6 @@ class Receipts:
         if noted is not None and noted.lines.pop(id_, None) is not None and not noted.lines:
             del self._noted[peer]
 
-    def forget_peer(self, peer: bytes) -> None:
-        self._noted.pop(peer, None)
-
     def forget_all(self) -> None:
         self._noted.clear()
 

@@ -122,7 +122,7 @@ class Tasks:
                 self._post.delivery.link_up(peer)
                 return self._post.pump(peer, now)
             case LinkDown(peer):
-                self._post.link_down(peer)
+                self._post.delivery.link_down(peer)
                 return []
             case LinkFull(peer, envelope_id):
                 self._post.delivery.link_full(peer, envelope_id, now.mono_s)

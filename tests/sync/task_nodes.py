@@ -6,11 +6,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from identity.envelope import open_envelope
+from identity.envelope import Kind, open_envelope
 from identity.errors import Expired, FromTheFuture
 from identity.keys import SigningKey
 from sync.author import Author
 from sync.clock import Moment
+from sync.proto.task_bodies import TaskBody, dump_task, load_receipts
 from sync.proto.task_events import (
     AgentReady,
     AttemptEnded,
@@ -26,8 +27,8 @@ from sync.proto.task_events import (
     StartAttempt,
 )
 from sync.proto.task_limits import Limits
-from sync.proto.task_messages import text_parts
-from sync.proto.task_states import Cancelled, Completed
+from sync.proto.task_messages import text_parts, user_message
+from sync.proto.task_states import Cancelled, Completed, TaskState
 from sync.proto.tasks import Tasks
 from sync.proto.tasks_sending import Order
 from sync.store.database import MEMORY, Database
@@ -74,7 +75,6 @@ class Node:
     name: str
     clock: Clock
     limits: Limits = field(default_factory=Limits)
-    durability_cuts: bool = False
 
     def __post_init__(self) -> None:
         self.key = SigningKey.from_seed(hashlib.sha256(self.name.encode()).digest())
@@ -225,3 +225,60 @@ def pass_time(seconds: float, *nodes: Node) -> None:
 
 def ready(node: Node, agent: str = "echo") -> None:
     node.handle(AgentReady(agent))
+
+
+def pair(limits: Limits | None = None) -> tuple[Node, Node]:
+    clock = Clock()
+    ann, bob = (Node(name, clock, limits or Limits()) for name in ("ann", "bob"))
+    ready(bob)
+    return ann, bob
+
+
+def state(node: Node, task_id: bytes) -> TaskState:
+    return node.tasks.get(task_id).state
+
+
+def forged(ann: Node, bob: Node, text: str, message_id: str) -> bytes:
+    """A task that Ann's engine would not send: a message id it has used before."""
+    message = user_message(text_parts(text), message_id)
+    body = dump_task(TaskBody("echo", message_id, (), message))
+    author = ann.tasks._post._author  # the hand of a sender that lost its store
+    expires_ms = ann.clock.now.wall_ms + 1_000_000
+    _, data = author.seal(
+        Kind.TASK, body, now=ann.clock.now, audience=bob.me, expires_ms=expires_ms
+    )
+    return data
+
+
+def last_receipt(bob: Node) -> tuple[int, str]:
+    send = [send for send in bob.wire if send.id is None][-1]
+    envelope = open_envelope(send.data, network=NETWORK, me=send.peer, now_ms=2 * START_MS)
+    line = load_receipts(envelope.body)[-1]
+    return line.disposition, line.reason
+
+
+def arrived(ann: Node, bob: Node, kind: Kind, body: bytes, about: bytes | None) -> EnvelopeArrived:
+    author = ann.tasks._post._author
+    _, data = author.seal(
+        kind,
+        body,
+        now=ann.clock.now,
+        audience=bob.me,
+        in_reply_to=about,
+        expires_ms=None if about else START_MS + 1_000_000,
+    )
+    envelope = open_envelope(data, network=NETWORK, me=bob.me, now_ms=bob.clock.now.wall_ms)
+    return EnvelopeArrived(ann.me, envelope)
+
+
+def arrived_again(ann: Node, bob: Node) -> EnvelopeArrived:
+    """What is on the wire now, to arrive later."""
+    data = ann.wire[-1].data
+    envelope = open_envelope(data, network=NETWORK, me=bob.me, now_ms=bob.clock.now.wall_ms)
+    return EnvelopeArrived(ann.me, envelope)
+
+
+def handle_and_fail(node: Node, event: EnvelopeArrived) -> None:
+    with node.db.transaction():
+        node.tasks.handle(event, node.clock.now)
+        raise ZeroDivisionError

@@ -142,6 +142,11 @@ class AnySchedule(RuleBasedStateMachine):
                 account = node.store.peer(peer.me)
                 assert account.queued == node.tasks.ledger(peer.me).queued
                 assert account.queued <= LIMITS.outbox_rows_max
+                assert account.queued_bytes == node.db.value(
+                    "SELECT ifnull(sum(size_bytes), 0) FROM tasks_sent"
+                    " WHERE peer = ? AND counted = 0",
+                    (peer.me,),
+                )
                 rows = node.db.value(
                     "SELECT count(*) FROM tasks_received WHERE peer = ?", (peer.me,)
                 )

@@ -47,6 +47,7 @@ def test_an_ended_task_is_forgotten_and_its_neighbour_is_not(calls: Calls) -> No
         calls.forget(TASK)
     assert calls.recall(TASK, 0) is None
     assert calls.recall(OTHER, 0) is not None
+    assert TASK not in calls._bytes, "and costs no memory"
 
 
 def test_limits(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
