@@ -87,10 +87,7 @@ def test_every_event_is_in_the_reference(package: str) -> None:
 def test_every_dependency_has_its_reason() -> None:
     page = (REFERENCE / "dependencies.md").read_text()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    groups = project["dependency-groups"]
-    wanted = project["project"]["dependencies"] + [
-        one for group in groups.values() for one in group
-    ]
-    for requirement in wanted:
+    groups = [project["project"]["dependencies"], *project["dependency-groups"].values()]
+    for requirement in chain.from_iterable(groups):
         name = re.split(r"[><=]", requirement)[0]
         assert name in page, name
