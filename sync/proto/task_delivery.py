@@ -165,8 +165,7 @@ class Delivery:
             return
         way.full = False
         for id_ in way.refused:
-            self._retry_at(peer, id_, way.tries[id_], now)
-        way.refused.clear()
+            self._retry_at(peer, id_, way.tries[id_], now)  # `due` takes it off the list
 
     def due(self, now: float) -> list[tuple[bytes, bytes, int]]:
         """What to offer again. The caller says `sending` or `answered` for each."""

@@ -103,6 +103,7 @@ def test_what_was_purged_is_refused_whatever_the_clock_says() -> None:
 def test_the_clock_is_stored_to_the_millisecond_where_it_decides(role: str) -> None:
     ann, bob = pair()
     linked(ann, bob)
+    pass_time(0.1, ann, bob)
     ann.submit(bob, expires_ms=START_MS + 500)
     copy = arrived_again(ann, bob)
     ann.wire.clear()
