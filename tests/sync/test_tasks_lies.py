@@ -6,9 +6,9 @@ from identity.cbor import dumps
 from identity.envelope import Kind, open_envelope
 from sync import errors
 from sync.proto.task_bodies import TaskBody, dump_task
-from sync.proto.task_events import EnvelopeArrived
-from sync.proto.task_messages import result_task, text_parts, user_message
-from sync.proto.task_states import Completed, TaskState
+from sync.proto.task_events import AttemptEnded, EnvelopeArrived
+from sync.proto.task_messages import result_task, status_update, text_parts, user_message
+from sync.proto.task_states import Completed, Disposition, TaskState
 from tests.sync.task_nodes import (
     NETWORK,
     START_MS,
@@ -20,8 +20,6 @@ from tests.sync.task_nodes import (
     pass_time,
     state,
 )
-
-DAY_S = 86_400.0
 
 
 def test_what_only_the_right_peer_may_say() -> None:
@@ -146,3 +144,62 @@ def test_lists_are_latest_first_and_pages_go_back() -> None:
     older = ann.tasks.views.list("sent", before_ms=latest[-1].created_ms)
     assert [view.id for view in older] == [ids[2], ids[1], ids[0]]
     assert [view.id for view in bob.tasks.views.list("received")] == ids[::-1]
+
+
+def test_progress_of_anothers_task_and_of_none() -> None:
+    ann, bob = pair()
+    eve = Node("eve", ann.clock)
+    task_id = ann.submit(bob)
+    update = dumps({1: status_update(task_id.hex(), None, "lies", START_MS)})
+    with pytest.raises(errors.MalformedTask):
+        ann.handle(arrived(eve, ann, Kind.PROGRESS, update, task_id))
+    nobody = b"n" * 32
+    update = dumps({1: status_update(nobody.hex(), None, "?", START_MS)})
+    ann.handle(arrived(bob, ann, Kind.PROGRESS, update, nobody))
+    assert ann.tasks.get(task_id).progress is None
+
+
+def test_body_and_message_must_name_one_message_id() -> None:
+    ann, bob = pair()
+    body = TaskBody("echo", "m", (), user_message(text_parts("x"), "another"))
+    with pytest.raises(errors.MalformedTask, match="message id"):
+        bob.handle(arrived(ann, bob, Kind.TASK, dump_task(body), None))
+
+
+def test_an_envelope_about_something_else_is_not_ours() -> None:
+    ann, bob = pair()
+    with pytest.raises(errors.MalformedTask, match="not about tasks"):
+        bob.handle(arrived(ann, bob, Kind.CHECKPOINT, dumps({}), b"r" * 32))
+
+
+@pytest.mark.parametrize(
+    ("disposition", "heading", "code"),
+    [
+        (Disposition.EXPIRED, "expired", "expired"),
+        (Disposition.CONFLICT, "refused", "conflict"),
+        (Disposition.REFUSED, "refused", "refused"),
+        (Disposition.UNKNOWN, "refused", "refused"),
+    ],
+)
+def test_every_no_is_counted_and_told(disposition: Disposition, heading: str, code: str) -> None:
+    ann, bob = pair()
+    linked(ann, bob)
+    task_id = ann.submit(bob)
+    body = dumps({1: [[task_id, int(disposition), ""]]})
+    ann.handle(arrived(bob, ann, Kind.RECEIPT, body, b"r" * 32))
+    assert getattr(ann.tasks.ledger(bob.me), heading) == 1
+    assert f'"code":"{code}"' in (ann.tasks.get(task_id).result or "")
+    assert ann.tasks.get(task_id).reason
+    ann.handle(arrived(bob, ann, Kind.RECEIPT, body, b"r" * 32))
+    assert ann.is_conserved()
+
+
+def test_an_end_that_is_told_twice_is_heard_once() -> None:
+    ann, bob = pair()
+    linked(ann, bob)
+    task_id = ann.submit(bob)
+    deliver(ann, bob)
+    bob.finish(task_id)
+    bob.wire.clear()
+    bob.handle(AttemptEnded(task_id, Completed(text_parts("again"))))
+    assert not bob.wire

@@ -19,8 +19,6 @@ from tests.sync.task_nodes import (
     state,
 )
 
-DAY_S = 86_400.0
-
 
 def test_a_full_queue_says_so_and_stores_nothing() -> None:
     ann, bob = pair(Limits(outbox_rows_max=3))

@@ -21,8 +21,6 @@ from tests.sync.task_nodes import (
     ready,
 )
 
-DAY_S = 86_400.0
-
 
 def test_the_same_call_of_the_same_task_is_one_task() -> None:
     ann, bob = pair()

@@ -199,3 +199,24 @@ def test_a_result_nobody_fetches_is_given_up_after_a_week() -> None:
     pass_time(7 * DAY_S + 700, bob)
     account = bob.store.peer(ann.me)
     assert (account.owed, account.owed_bytes) == (0, 0)
+
+
+def test_what_runs_past_its_expiry_is_its_runners_to_stop() -> None:
+    ann, bob = pair()
+    linked(ann, bob)
+    task_id = ann.submit(bob, expires_ms=START_MS + 60_000)
+    pass_time(100, ann, bob)
+    assert task_id in bob.running
+    bob.finish(task_id)
+    pass_time(1, ann, bob)
+    assert state(ann, task_id) is TaskState.COMPLETED
+
+
+def test_a_cancel_nobody_answers_is_given_up() -> None:
+    ann, bob = pair()
+    task_id = ann.submit(bob)
+    ann.cancel(task_id)
+    assert ann.store.peer(bob.me).owed == 1
+    pass_time(DAY_S + 3_600 + 700, ann)
+    assert ann.store.peer(bob.me).owed == 0
+    assert state(ann, task_id) is TaskState.CANCELED
