@@ -12,6 +12,7 @@ import fcntl
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from typing import Self
 from akshi_mesh.errors import Refused, Unreachable, UsageError
 
 SOCKET_PATH_BYTES_MAX = 100  # sun_path holds 108 on Linux, 104 on macOS
+LOCK_RETRY_S = 0.01
 TOKEN_BYTES = 32
 TOKEN_BYTES_MAX = 1_024
 _PRIVATE_DIRECTORY = 0o700
@@ -168,8 +170,10 @@ class Home:
         return token
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, *, patience_s: float = 0.0) -> Iterator[None]:
         """Be the only process that runs this node or changes its files.
+
+        Commands hold it for a moment now and then; who means to stay gives `patience_s`.
 
         Raises:
             HomeBusy: another process is. Its number is in the lock file.
@@ -178,14 +182,22 @@ class Home:
             descriptor = os.open(self.lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as failure:
             raise _unusable(self.lock_path, failure) from failure
+        give_up_at = time.monotonic() + patience_s
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as held:
-                raise HomeBusy(self.path, self.lock_holder()) from held
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as held:
+                    if time.monotonic() >= give_up_at:
+                        raise HomeBusy(self.path, self.lock_holder()) from held
+                    time.sleep(LOCK_RETRY_S)
             os.truncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-            yield
+            try:
+                yield
+            finally:
+                os.truncate(descriptor, 0)  # nobody holds it: see `is_held`
         finally:
             # Closing gives up the lock; the file stays, so that nobody locks a deleted one.
             os.close(descriptor)

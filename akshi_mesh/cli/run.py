@@ -27,6 +27,8 @@ ListenOption = Annotated[
 STOP_ANSWER_S = 1.0
 STOP_END_S = 1.0
 POLL_S = 0.005
+# Another command may hold the lock for the moment it needs to look.
+LOCK_PATIENCE_S = 0.5
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +48,7 @@ def run_node_here(session: Session, *, peers: tuple[str, ...], listen: str | Non
         output.note(str(known))
     session.require_home()
     try:
-        with session.home.lock():
+        with session.home.lock(patience_s=LOCK_PATIENCE_S):
             from akshi_mesh.cli.passphrase import ask
             from akshi_mesh.logs import configure_logs
             from akshi_mesh.node import run_node

@@ -8,12 +8,13 @@ import typer
 from akshi_mesh.cli import output
 from akshi_mesh.cli.session import Session, command
 from akshi_mesh.cli.spans import span_s
-from akshi_mesh.errors import BadNews, Unreachable
+from akshi_mesh.errors import BadNews, Refused, Unreachable
 
 if TYPE_CHECKING:
     from akshi_mesh.api.shapes import TaskInfo
 
 COMPLETED = "TASK_STATE_COMPLETED"
+REJECTED = "TASK_STATE_REJECTED"
 TEXT_CHARS_MAX = 64 * 1024  # more than an envelope of 60 KiB holds anyway
 
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="Whole, or its first 8 digits.")]
@@ -21,6 +22,10 @@ TaskId = Annotated[str, typer.Argument(metavar="ID", help="Whole, or its first 8
 
 class TaskFailed(BadNews):
     """The task ended, and not well."""
+
+
+class TaskRefused(Refused):
+    """The peer, or this node, said no; nothing was done."""
 
 
 class NotYet(Unreachable):
@@ -140,9 +145,10 @@ def _tell_ended(session: Session, task: "TaskInfo") -> None:
     if session.as_json:
         output.say_json(task)
     why = task["why"] or task["text"] or "no reason given"
-    how = _state(task) if task["delivery"] == "acknowledged" else task["delivery"]
-    error: BadNews | Unreachable = TaskFailed(f"task {task['id']} {how}: {why}", hint=task["hint"])
-    raise error
+    if task["delivery"] == "refused" or task["state"] == REJECTED:
+        raise TaskRefused(f"task {task['id']} refused: {why}", hint=task["hint"])
+    how = "expired" if task["delivery"] == "expired" else _state(task)
+    raise TaskFailed(f"task {task['id']} {how}: {why}", hint=task["hint"])
 
 
 def _state(task: "TaskInfo") -> str:

@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,27 @@ def test_the_second_process_is_refused_and_told_who_is_first(home: Home) -> None
     assert busy.value.exit_code == 4
     with home.lock():
         pass
+
+
+def test_a_moment_of_another_command_is_waited_for(home: Home) -> None:
+    held, released = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with home.lock():
+            held.set()
+            released.wait(5)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    assert held.wait(5)
+    assert home.is_held()
+    with pytest.raises(HomeBusy), home.lock():
+        pass
+    threading.Timer(0.05, released.set).start()
+    with home.lock(patience_s=5):
+        assert home.is_held()
+    other.join()
+    assert not home.is_held()
 
 
 def test_the_lock_ends_with_its_process_however_it_ends(home: Home) -> None:

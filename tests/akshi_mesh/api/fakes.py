@@ -9,6 +9,12 @@ from akshi_mesh.api.errors import Denied, NotKnown
 
 DID = "did:key:z6MktKwz7Ge1Yxzr4JHavN33wiwa8y81QdcMRLXQsrH9T53b"
 TASK_ID = "ab" * 32
+# What a task of this text comes to: how it was delivered, and its state.
+ENDINGS = {
+    "refused": ("refused", "TASK_STATE_REJECTED"),
+    "expired": ("expired", "TASK_STATE_FAILED"),
+    "failed": ("acknowledged", "TASK_STATE_FAILED"),
+}
 COUNTS: shapes.TaskCounts = {
     "sent": 3,
     "acknowledged": 1,
@@ -170,6 +176,10 @@ class FakeControl:
         self, target: str, text: str, *, message_id: str | None, expires_s: float | None
     ) -> shapes.TaskInfo:
         self._note("task_send", target, text, message_id, expires_s)
+        if text in ENDINGS:
+            delivery, state = ENDINGS[text]
+            ended = task(state)
+            return {**ended, "delivery": delivery, "why": f"it was {text}", "hint": "do this"}
         return task("TASK_STATE_SUBMITTED", final=False)
 
     async def task_get(self, task_id: str) -> shapes.TaskInfo:
