@@ -1,0 +1,196 @@
+"""How the parts of a node are joined: engines, then what agents reach, then who listens to whom."""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from random import Random
+
+import trio
+
+from akshi_mesh.agent_ports import AgentLog, Diaries, Errands, Memory
+from akshi_mesh.attempts import Attempts
+from akshi_mesh.audit_log import SCHEMA as AUDIT_SCHEMA
+from akshi_mesh.audit_log import AuditLog
+from akshi_mesh.config.model import Config
+from akshi_mesh.home import Home
+from akshi_mesh.parts import Parts
+from akshi_mesh.policy import NodePolicy
+from akshi_mesh.revocations import SCHEMA as REVOCATIONS_SCHEMA
+from akshi_mesh.revocations import Revocations
+from akshi_mesh.stamps import SCHEMA as STAMPS_SCHEMA
+from akshi_mesh.stamps import Stamps
+from akshi_mesh.switchboard import Switchboard
+from akshi_mesh.transport.links import Links
+from akshi_mesh.trust_book import TrustBook
+from akshi_mesh.trust_effects import TrustEffects
+from akshi_mesh.upkeep import Upkeep
+from identity.keys import SigningKey
+from sandbox.host.boundary import Boundary, Ports
+from sandbox.host.compile import Compiler
+from sandbox.host.scan import HostReport
+from sandbox.host.supervisor import Supervisor
+from sandbox.host.zygote import Zygote
+from sync.author import Author
+from sync.clock import Moment
+from sync.mesh import Mesh
+from sync.proto.journals import Journals
+from sync.proto.tasks import Tasks
+from sync.store.database import Database
+from sync.store.journals import Journals as JournalTables
+from sync.store.journals_schema import JOURNALS_SCHEMA
+from sync.store.journals_view import View
+from sync.store.search import Search
+from sync.store.tasks import TaskTables
+from sync.store.tasks_schema import SCHEMA as TASKS_SCHEMA
+
+SCHEMAS = (*TASKS_SCHEMA, *JOURNALS_SCHEMA, AUDIT_SCHEMA, STAMPS_SCHEMA, REVOCATIONS_SCHEMA)
+NONCE_BYTES = 16
+AGENT_GENERATION = 0  # the first key of each agent; rotation would count up
+CACHE_KEY = b"akshi-mesh aot 1"
+
+Service = Callable[..., Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What stands before anything is composed."""
+
+    host: HostReport
+    refusal: str | None
+    zygote: Zygote
+    key: SigningKey
+    database: Database
+
+
+def now() -> Moment:
+    """Both clocks of this machine."""
+    return Moment(mono_s=trio.current_time(), wall_ms=time.time_ns() // 1_000_000)
+
+
+def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Service]]:
+    """All parts, joined; and the services to start, in order."""
+    key, database, started = ground.key, ground.database, now()
+    network, me = config.mesh.network, key.public_key
+    tables, view, search = TaskTables(database), View(database), Search(database)
+    trust = TrustBook(home.path, now_ms=lambda: mesh.tasks.clock_high_ms(now()))
+    agent_keys = {a.name: key.derive_agent(a.name, AGENT_GENERATION) for a in config.agents}
+    random = Random(secrets.randbits(128))  # noqa: S311 - jitter only
+    switchboard = Switchboard(me=me, wall_ms=lambda: now().wall_ms)
+    policy = NodePolicy(config, me=me, trust=trust)
+    mesh = _mesh(ground, network, tables, policy, [key, *agent_keys.values()], switchboard, random)
+    links = Links(
+        key=key,
+        network=network,
+        trust=lambda peer, _: trust.lookup(peer),
+        stamps=Stamps(database, clock_us=lambda: time.time_ns() // 1_000),
+        sink=switchboard,
+        wall_ms=lambda: now().wall_ms,
+        random=random,
+    )
+    audit = AuditLog(database, draw=secrets.token_bytes)
+    ports = Ports(
+        memory=Memory(mesh, tables.calls),
+        tasks=Errands(mesh, tables, switchboard, now),
+        journals=Diaries(mesh, view, search, lambda name: agent_keys[name].public_key, now),
+        audit=audit,
+        log=AgentLog(),
+    )
+    supervisor = _supervisor(config, home, ground, ports, trust)
+    revocations = Revocations(database, trust, linked=lambda: switchboard.is_linked)
+    attempts = Attempts(mesh, supervisor, now)
+    switchboard.connect(mesh, links, attempts, revocations)
+    effects = TrustEffects(me=me, mesh=mesh, links=links)
+    trust.listen(effects.changed)
+    parts = Parts(
+        config=config,
+        home=home,
+        key=key,
+        agent_keys=agent_keys,
+        clock=now,
+        nonce=_nonce,
+        database=database,
+        tables=tables,
+        view=view,
+        search=search,
+        mesh=mesh,
+        trust=trust,
+        links=links,
+        effects=effects,
+        switchboard=switchboard,
+        supervisor=supervisor,
+        audit=audit,
+        host=ground.host,
+        refusal=ground.refusal,
+        started=started,
+        warnings=[str(problem) for problem in config.notes],
+    )
+    upkeep = Upkeep(parts, effects)
+    return parts, [supervisor.run, attempts.run, switchboard.run, upkeep.run]
+
+
+def _mesh(  # noqa: PLR0917 - one caller, which names them all
+    ground: Ground,
+    network: str,
+    tables: TaskTables,
+    policy: NodePolicy,
+    keys: list[SigningKey],
+    voice: Switchboard,
+    random: Random,
+) -> Mesh:
+    """Both engines over one database; `keys` are the node's and its agents'."""
+    me, epoch = keys[0].public_key, _nonce()
+    authors = {key.public_key: Author(key, network=network, nonce=_nonce) for key in keys}
+    with ground.database.transaction():
+        journals = Journals(
+            JournalTables(ground.database, network=network),
+            me=me,
+            network=network,
+            run=epoch,
+            policy=policy,
+            authors=authors.get,
+            random=secrets.SystemRandom(),
+            now=now(),
+        )
+    return Mesh(
+        me=me,
+        network=network,
+        epoch=epoch,
+        database=ground.database,
+        tasks=Tasks(store=tables, author=authors[me], policy=policy, random=random),
+        journals=journals,
+        voice=voice,
+        clock=now,
+    )
+
+
+def _supervisor(
+    config: Config, home: Home, ground: Ground, ports: Ports, trust: TrustBook
+) -> Supervisor:
+    """The agents, and the border they call across."""
+    boundary = Boundary(
+        ports,
+        me=str(ground.key.did),
+        resolve=lambda petname: _did_of(trust, petname),
+        wall_ms=lambda: now().wall_ms,
+        random_bytes=secrets.token_bytes,
+        hidden=[str(home.path)],
+    )
+    cache_key = hashlib.blake2b(CACHE_KEY, key=ground.key.seed, digest_size=32).digest()
+    return Supervisor(
+        config.agents,
+        boundary=boundary,
+        zygote=ground.zygote,
+        compiler=Compiler(ground.zygote, directory=home.cache_path / "aot", key=cache_key),
+        refusal=ground.refusal,
+    )
+
+
+def _did_of(trust: TrustBook, petname: str) -> str | None:
+    trusted = trust.store.by_petname(petname)
+    return str(trusted.did) if trusted else None
+
+
+def _nonce() -> bytes:
+    return secrets.token_bytes(NONCE_BYTES)
