@@ -9,7 +9,7 @@ _HERE = Path(__file__).parent
 
 def agents_directory() -> Path:
     """The components: beside this package when installed, in examples/ in the repository."""
-    installed = _HERE / "agents"
+    installed = _HERE / "components"
     return installed if installed.is_dir() else _HERE.parent / "examples" / "agents"
 
 

@@ -69,6 +69,8 @@ def run_demo(
         NodeFailed, NotLinked: the nodes do not run together.
         JobFailed: the librarian gave no answer.
     """
+    if not corpus.is_dir():
+        raise EmptyCorpus(f"{corpus}: no such directory")
     dealt = survey(corpus)
     if not dealt.files:
         raise EmptyCorpus(f"{corpus}: no text file of at most 1 MiB here")

@@ -24,6 +24,8 @@ class NotLinked(BadNews):
 class EmptyCorpus(UsageError):
     """There is no file to ask about."""
 
+    hint = "name a directory of text files: akshi-node testnet demo --corpus DIR"
+
 
 class JobFailed(BadNews):
     """The librarian's task did not end well."""
