@@ -32,11 +32,12 @@ def test_a_guest_cannot_forge_a_line(capsys: pytest.CaptureFixture[str], log_for
     configure_logs(TelemetryConfig(log_format=log_format))  # type: ignore[arg-type]
     log = structlog.get_logger()
     log.info("agent.says", text="x\n2026-01-01T00:00:00 info forged\x1b[2J\u202e")
+    log.info("agent.says", text="no-blank\nforged\x1b[2J\u202e")
     log.info("agent.says", text="y" * 10_000)
-    first, second = capsys.readouterr().err.splitlines()
+    first, bare, second = capsys.readouterr().err.splitlines()
     assert "agent.says" in first
-    assert "\x1b" not in first
-    assert "\u202e" not in first
+    assert "\x1b" not in first + bare
+    assert "\u202e" not in first + bare
     assert len(second) < VALUE_CHARS_MAX + 200
 
 
