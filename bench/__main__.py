@@ -6,21 +6,26 @@ What is short shows in the report and belongs into docs/explanation/performance.
 
 import argparse
 import sys
+from collections.abc import Sequence
 
+from akshi_mesh.config.model import TelemetryConfig
+from akshi_mesh.logs import configure_logs
 from bench.figure import as_json
 from bench.promises import PROMISES
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--only", action="append", metavar="KEY", help="measure only this number")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="best of N (default 3)")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     wanted = set(options.only or [promise.key for promise in PROMISES])
     unknown = wanted - {promise.key for promise in PROMISES}
     if unknown:
         parser.error(f"unknown key {sorted(unknown)[0]!r}")
+    # Nodes in this process log like any other, and stdout is for the report.
+    configure_logs(TelemetryConfig(log_level="error"))
     reports: dict[str, dict[str, float | str]] = {}
     for promise in PROMISES:
         if promise.key not in wanted:

@@ -1,0 +1,29 @@
+"""Every number we promise, in the order of the report."""
+
+from bench import (
+    agent_start,
+    catch_up,
+    connect,
+    host_call,
+    idle,
+    receive,
+    round_trip,
+    start,
+    stop,
+    task_latency,
+    task_rate,
+)
+
+PROMISES = (
+    receive.PROMISE,
+    round_trip.PROMISE,
+    connect.PROMISE,
+    task_latency.PROMISE,
+    task_rate.PROMISE,
+    catch_up.PROMISE,
+    host_call.PROMISE,
+    agent_start.PROMISE,
+    stop.PROMISE,
+    idle.PROMISE,
+    start.PROMISE,
+)
