@@ -43,10 +43,12 @@ class JournalBook:
         cls, path: Path, *, network: str, scopes: Mapping[str, Scope], now_ms: Callable[[], int]
     ) -> Iterator[Self]:
         """The journals in the store at `path`; none if no node ever ran there."""
-        where = str(path) if path.exists() else ":memory:"
-        database = Database.open(where, schemas=() if path.exists() else JOURNALS_SCHEMA)
+        if path.exists():
+            database = Database.read_only(str(path))
+        else:
+            database = Database.open(":memory:", schemas=JOURNALS_SCHEMA)
         try:
-            yield cls(database.reader(), network=network, scopes=scopes, now_ms=now_ms)
+            yield cls(database, network=network, scopes=scopes, now_ms=now_ms)
         finally:
             database.close()
 

@@ -3,21 +3,19 @@
 import os
 from importlib import metadata
 
-from akshi_mesh.api.errors import NotKnown
-from akshi_mesh.api.shapes import AgentCaps, AgentInfo, Done, NodeStatus, TaskCounts, Why
+from akshi_mesh.api.shapes import AgentCaps, AgentInfo, Done, NodeStatus, TaskCounts
 from akshi_mesh.control.journals import JournalControl
-from akshi_mesh.control.tasks import TaskControl
 from akshi_mesh.control.trust import TrustControl
+from akshi_mesh.control.why import WhyControl
 from akshi_mesh.parts import Parts
 from sandbox.agent_spec import AgentSpec
 from sandbox.capability import Capability
 from sandbox.errors import UnknownAgent
-from sync.errors import UnknownTask
 
 _COUNTS = ("sent", "acknowledged", "queued", "expired", "refused")
 
 
-class NodeControl(TrustControl, TaskControl, JournalControl):
+class NodeControl(TrustControl, WhyControl, JournalControl):
     """The whole `Control` of a running node."""
 
     def __init__(self, parts: Parts) -> None:
@@ -84,29 +82,6 @@ class NodeControl(TrustControl, TaskControl, JournalControl):
             "denied": sorted(str(c) for c in Capability if c not in spec.capabilities),
         }
 
-    async def why(self, any_id: str) -> Why:
-        parts = self._parts
-        entries = parts.view.why(any_id, now_ms=parts.clock().wall_ms)
-        if entries:
-            story = [
-                f"{key}: {value}" for fact in entries for key, value in fact.items() if value != ""
-            ]
-            return {"id": any_id, "kind": "entry", "story": story, "hint": ""}
-        try:
-            task_id = self.task_id(any_id)
-            facts = parts.mesh.tasks.views.why(task_id, parts.clock())
-        except UnknownTask as unknown:
-            raise NotKnown(str(unknown), hint="akshi-node task list") from unknown
-        facts["peer"] = parts.name_of(bytes.fromhex(str(facts["peer"])))
-        info = self._info(parts.mesh.tasks.views.get(task_id))
-        story = [f"{key}: {value}" for key, value in facts.items() if value not in ("", None)]
-        return {
-            "id": task_id.hex(),
-            "kind": "task",
-            "story": story,
-            "hint": info["hint"] or _command_in(info["why"]),
-        }
-
     def _totals(self) -> TaskCounts:
         """Over every peer there ever was an account with, ourselves included."""
         ledgers = [self._parts.mesh.tasks.views.ledger(p) for p in self._parts.tables.peers()]
@@ -144,9 +119,3 @@ def _cid(digest: bytes | None) -> str:
     from identity.cid import wasm_cid
 
     return wasm_cid(digest)
-
-
-def _command_in(reason: str) -> str:
-    """The command that a refusal ends with, if it names one."""
-    at = reason.find("akshi-node ")
-    return reason[at:] if at >= 0 else ""

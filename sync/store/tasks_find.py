@@ -20,3 +20,14 @@ def find_tasks(database: Database, prefix: str, *, limit: int = 2) -> list[bytes
         (low, high, limit),
     )
     return [row[0] for row in rows]
+
+
+def find_offered(database: Database, envelope_id: bytes) -> tuple[str, bytes, bytes] | None:
+    """Kind, task and peer of an envelope that is still offered.
+
+    Reads the outbox whole (at most 10,000 rows a peer): for people, who ask rarely.
+    """
+    found = database.row(
+        "SELECT kind, task_id, peer FROM tasks_outbox WHERE id = ?", (envelope_id,)
+    )
+    return None if found is None else (found[0], found[1], found[2])
