@@ -147,8 +147,8 @@ def _keep_links(parts: Parts) -> None:
         if wanted.address is not None:
             parts.links.keep(wanted.peer.public_key, [wanted.address])
     for spec in parts.config.agents:
-        if parts.refusal is None:
-            parts.mesh.tell_tasks(AgentReady(spec.name))
+        # Also where none may start: its tasks then fail with the reason, and do not wait mute.
+        parts.mesh.tell_tasks(AgentReady(spec.name))
 
 
 async def _stop_on_signal(scope: trio.CancelScope, supervisor: Supervisor) -> None:
