@@ -114,7 +114,7 @@ class Mesh:
         try:
             with self._database.transaction(fsync=fsync):
                 if self._is_stale and self._depth == 1:
-                    self._to_say.extend(self.tasks.load(self._clock()))
+                    self.say(self.tasks.load(self._clock()))
                     self._is_stale = False
                 yield
         except BaseException:
@@ -129,7 +129,11 @@ class Mesh:
     def say(self, effects: list[task_events.Effect] | list[journal_events.Effect]) -> None:
         """Note what an engine wants done, to be done after the commit."""
         assert self._depth, "effects belong to a transaction"
-        self._to_say.extend(effects)
+        for effect in effects:
+            if isinstance(effect, task_events.DropStaged):
+                self.journals.drop_staged(effect.task_id)
+            else:
+                self._to_say.append(effect)
 
     def tell_tasks(self, event: task_events.Event) -> None:
         with self.transaction():

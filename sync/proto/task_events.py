@@ -152,4 +152,11 @@ class Changed:
     task_id: bytes
 
 
-Effect = Send | StartAttempt | CancelAttempt | Changed
+@dataclass(frozen=True, slots=True)
+class DropStaged:
+    """The task ended while no attempt ran: drop what earlier ones staged, in this transaction."""
+
+    task_id: bytes
+
+
+Effect = Send | StartAttempt | CancelAttempt | Changed | DropStaged

@@ -21,7 +21,7 @@ from sync.clock import Moment
 from sync.errors import MalformedTask
 from sync.proto import task_messages
 from sync.proto.task_bodies import BODY_BYTES_MAX, TaskBody, dump_json, load_cancel, load_task
-from sync.proto.task_events import CancelAttempt, Changed, Effect, StartAttempt
+from sync.proto.task_events import CancelAttempt, Changed, DropStaged, Effect, StartAttempt
 from sync.proto.task_limits import Limits
 from sync.proto.task_ports import TaskPolicy, TaskStore
 from sync.proto.task_post import Post
@@ -269,7 +269,7 @@ class Receiving:
 
     def _begin(self, row: ReceivedTask, now: Moment) -> list[Effect]:
         if row.cancel:
-            return self._finish(row, Cancelled(), now)
+            return self._finish_idle(row, Cancelled(), now)
         if row.expires_ms <= self._post.clock_ms(now):
             return self._expire(row, now)
         self._running[row.id] = (row.agent, self._store.commits)
@@ -282,13 +282,18 @@ class Receiving:
         if task.finished_ms is not None:
             return []
         if task.id not in self._running:
-            return self._finish(task, Cancelled(why), now)
+            return self._finish_idle(task, Cancelled(why), now)
         self._store.received.set_cancel(task.id)
         return [CancelAttempt(task.id)]
 
     def _expire(self, task: ReceivedTask, now: Moment) -> list[Effect]:
         self._post.clock_ms(now, exact=True)
-        return self._finish(task, Rejected("expired", "expired before it was started"), now)
+        why = "expired before it was started"
+        return self._finish_idle(task, Rejected("expired", why), now)
+
+    def _finish_idle(self, task: ReceivedTask, outcome: Outcome, now: Moment) -> list[Effect]:
+        """End what does not run; an attempt of an earlier run may have left something."""
+        return [DropStaged(task.id), *self._finish(task, outcome, now)]
 
     def _finish(self, task: ReceivedTask, outcome: Outcome, now: Moment) -> list[Effect]:
         """Result, state and outbox in one transaction; the calls need no memory any more."""
