@@ -125,6 +125,11 @@ class Node:
             self.mesh.say(effects)
         return task_id
 
+    def submit_on_a_full_disk(self, peer: SigningKey) -> None:
+        with self.mesh.transaction():
+            self.submit(peer)
+            raise StoreFull("node.db", "disk full")
+
 
 @pytest.fixture
 def alice() -> Node:
@@ -162,11 +167,8 @@ def test_what_is_submitted_is_stored_and_then_sent(alice: Node) -> None:
 
 def test_a_transaction_that_fails_says_nothing_and_leaves_nothing(alice: Node) -> None:
     """Promise 3: what a crash or a full disk takes back was never said."""
-    with pytest.raises(StoreFull), alice.mesh.transaction():
-        order = Order(peer=BOB.public_key, agent="echo", parts=text_parts("hello"))
-        _, effects = alice.mesh.tasks.submit(order, NOW)
-        alice.mesh.say(effects)
-        raise StoreFull("node.db", "disk full")
+    with pytest.raises(StoreFull):
+        alice.submit_on_a_full_disk(BOB)
     assert alice.heard.sent == []
     assert alice.mesh.tasks.ledger(BOB.public_key).sent == 0
 
@@ -182,10 +184,8 @@ def test_a_nested_failure_takes_back_only_its_own_words(alice: Node) -> None:
     with alice.mesh.transaction():
         order = Order(peer=BOB.public_key, agent="echo", parts=text_parts("kept"))
         alice.mesh.say(alice.mesh.tasks.submit(order, NOW)[1])
-        with pytest.raises(StoreFull), alice.mesh.transaction():
-            order = Order(peer=BOB.public_key, agent="echo", parts=text_parts("lost"))
-            alice.mesh.say(alice.mesh.tasks.submit(order, NOW)[1])
-            raise StoreFull("node.db", "disk full")
+        with pytest.raises(StoreFull):
+            alice.submit_on_a_full_disk(BOB)
     assert len(alice.heard.sent) == 1
     assert alice.mesh.tasks.ledger(BOB.public_key).sent == 1
 
