@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from akshi_mesh.cli import output
+from akshi_mesh.cli.progress import progress
 from akshi_mesh.cli.session import Session, command, group
 from akshi_mesh.errors import BadNews
 from akshi_mesh.home import Home
@@ -38,10 +39,9 @@ def demo(
     question: Annotated[str, typer.Option("--question", metavar="TEXT")] = DEFAULT_QUESTION,
 ) -> None:
     """Ask several machines a question without moving their files."""
-    with _directory(session) as directory:
-        report = run_demo(
-            directory, nodes=nodes, corpus=corpus, question=question, told=output.note
-        )
+    # One step for dealing, one for each node, one for the links, one for the answer.
+    with _directory(session) as directory, progress("dealing files", steps=nodes + 3) as told:
+        report = run_demo(directory, nodes=nodes, corpus=corpus, question=question, told=told)
     if not session.as_json:
         _print_answers(report, question)
     session.answer(report.as_json(), text="")
@@ -63,7 +63,9 @@ def up(
             )
             for number in range(nodes)
         ]
-        with Testnet(members).running(output.note) as testnet:
+        with contextlib.ExitStack() as stack:
+            with progress("starting nodes", steps=nodes + 1) as told:
+                testnet = stack.enter_context(Testnet(members).running(told))
             for node in testnet.nodes:
                 output.say(f"{node.name}  {node.did}  {node.address}  --home {node.home.path}")
             other = testnet.nodes[-1].name

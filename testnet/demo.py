@@ -80,6 +80,7 @@ def run_demo(
         began_s = time.monotonic()
         answers = _ask(testnet, question)
         seconds = time.monotonic() - began_s
+        told("the answer is here, comparing journals")
         converged = _wait_converged(testnet)
         tasks = testnet.counts()
         conserved = tasks["sent"] == sum(

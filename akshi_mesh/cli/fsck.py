@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from akshi_mesh.cli.progress import progress
 from akshi_mesh.cli.report import tell_report
 from akshi_mesh.cli.session import Session, command
 from akshi_mesh.errors import Refused
@@ -35,7 +36,7 @@ def fsck(
     from akshi_mesh.fsck import check_store, repair_store
 
     network = session.config().mesh.network
-    with session.node_or_lock() as node:
+    with session.node_or_lock() as node, progress("reading every page"):
         if node is not None:
             if repair:
                 raise NodeRuns("the node is running")

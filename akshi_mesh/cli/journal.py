@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 
 from akshi_mesh.cli import output
+from akshi_mesh.cli.progress import progress
 from akshi_mesh.cli.report import tell_report
 from akshi_mesh.cli.session import Session, command
 
@@ -79,7 +80,7 @@ def verify(
     session: Session, journal: Annotated[str | None, typer.Argument(metavar="[JOURNAL]")] = None
 ) -> None:
     """Recompute every root and check every signature, of one journal or all."""
-    with _reading(session) as journals:
+    with _reading(session) as journals, progress("recomputing every root"):
         report = journals.journal_verify(journal)
     tell_report(session, report, what="verify")
 
