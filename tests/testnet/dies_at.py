@@ -1,14 +1,18 @@
-"""A node that kills itself at the n-th point of its work: `dies_at.py ORDER run …`.
+"""A node that kills itself at each place of its work where it did not die before.
 
-Points lie before everything by which a task changes the store or is told to others; so one
-lies after each commit as well. Nothing is counted until the file ORDER is there, which holds
-n: the process that recovers from one death waits for its own. Where it died stands beside it.
+    dies_at.py ORDER run …
+
+Places lie before everything by which a task changes the store or is told to others; so one
+lies after each commit as well. A place is what is about to happen, what happened since the
+last commit, and the how-maniest it is. While the file ORDER is there, which holds the places
+of earlier deaths, one a line, the first other place ends the process, and is told beside it.
 """
 
 import functools
 import os
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +25,7 @@ from sync.mesh import Mesh
 from sync.proto.journals import Journals
 from sync.store.database import Database
 
-POINTS: tuple[tuple[type, str], ...] = (
+METHODS: tuple[tuple[type, str], ...] = (
     (AuditLog, "record"),
     (Diaries, "stage"),
     (Memory, "remember"),
@@ -34,28 +38,44 @@ POINTS: tuple[tuple[type, str], ...] = (
 
 
 class Fate:
-    """Counts points, and ends the process at the one that was named."""
+    """Knows where the node died before, and ends it at the next place."""
 
     def __init__(self, order: Path) -> None:
         self._order = order
-        self._passed = 0
+        self._heard = ""
+        self._passed: Counter[str] = Counter()
+        self._uncommitted: list[str] = []
 
-    def pass_point(self, name: str) -> None:
+    def meet(self, what: str) -> None:
         if not self._order.exists():
             return
-        self._passed += 1
-        if self._passed == int(self._order.read_text()):
-            self._order.with_suffix(".died").write_text(name)
+        order = self._order.read_text()
+        if order != self._heard:
+            self._heard = order
+            self._passed.clear()
+        place = f"{what} ({', '.join(self._uncommitted)})"
+        self._passed[place] += 1
+        place += f" {self._passed[place]}"
+        if place not in order.splitlines():
+            self._order.with_suffix(".died").write_text(place)
             os.kill(os.getpid(), signal.SIGKILL)
+        if what == "COMMIT":
+            self._uncommitted.clear()
+        else:
+            self._uncommitted.append(what)
 
     def watch(self, owner: type, name: str) -> None:
-        """Make a point before each call of the method."""
+        """Make a place before each call of the method."""
         method = getattr(owner, name)
 
         @functools.wraps(method)
         def watched(*args: Any, **kwargs: Any) -> Any:
-            if name != "execute" or args[1] == "COMMIT":
-                self.pass_point(f"{owner.__name__}.{name}")
+            if name == "_perform":
+                self.meet(f"{type(args[1]).__name__}")
+            elif name != "execute":
+                self.meet(f"{owner.__name__}.{name}")
+            elif args[1] == "COMMIT":
+                self.meet("COMMIT")
             return method(*args, **kwargs)
 
         setattr(owner, name, watched)
@@ -63,6 +83,6 @@ class Fate:
 
 if __name__ == "__main__":
     fate = Fate(Path(sys.argv.pop(1)))
-    for owner, name in POINTS:
+    for owner, name in METHODS:
         fate.watch(owner, name)
     sys.exit(main())
