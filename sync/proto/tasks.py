@@ -95,6 +95,7 @@ class Tasks:
     def load(self, now: Moment) -> list[Effect]:
         """At the start, and after a transaction that failed."""
         self._post.load()
+        self._sending.load()
         self._sweep_at = now.mono_s
         effects = self._receiving.load(now)
         for peer in self._post.delivery.up():

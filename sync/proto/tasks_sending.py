@@ -11,6 +11,7 @@ taken, whatever we had reported: the truth is better late.
 """
 
 import hashlib
+import math
 from dataclasses import dataclass
 
 from identity.envelope import Envelope, Kind
@@ -96,6 +97,19 @@ class Sending:
         self._author = author
         self._post = post
         self._limits = limits
+        self._offered_at = math.inf  # commits of the store when all kept tasks were offered again
+
+    def load(self) -> None:
+        """Offer what was acknowledged again, once in a run of ours: the results may be lost here.
+
+        After a power cut or from a backup our rows are older than what the peers know: they
+        were told that we have results that we have no more.
+        """
+        commits = self._store.commits
+        if commits <= self._offered_at:  # not yet, or in a transaction that failed
+            for peer in self._store.peers():
+                self._store.outbox.offer_kept(peer)
+            self._offered_at = commits
 
     def submit(self, order: Order, now: Moment) -> tuple[bytes, list[Effect]]:
         """Store a task and offer it if there is a link; its id. See `Tasks.submit`."""
