@@ -120,6 +120,7 @@ class Mesh:
         except BaseException:
             del self._to_say[mark:]
             self._is_stale = True
+            self.journals.rolled_back()
             raise
         finally:
             self._depth -= 1

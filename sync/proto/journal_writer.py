@@ -44,6 +44,9 @@ class Writer:
         self._authors = authors
         self._random = random
         self._clock: Final = HybridClock(store.last_time(due_until(now.wall_ms)))
+        # Whether there may be something to seal: so said until the store was asked and had
+        # nothing. It need not be asked at the end of each batch that was about other things.
+        self.may_have_unsealed = True
 
     def append(
         self, journal: str, author: bytes, *, tag: str, text: str, originator: str, now: Moment
@@ -109,12 +112,19 @@ class Writer:
         """The operator has seen the proofs: the author's later logs are shown again."""
         self._store.accept_forks(author)
 
+    def rolled_back(self) -> None:
+        """A transaction has failed: what it had sealed is unsealed again."""
+        self.may_have_unsealed = True
+
     def seal(self, now: Moment) -> Iterator[tuple[Log, Entries]]:
         """Sign what was appended since; one checkpoint for each stretch of entries."""
+        if not self.may_have_unsealed:
+            return
         waiting: dict[tuple[str, bytes], list[_Unsealed]] = {}
         for journal, author, time, data in self._store.unsealed():
             waiting.setdefault((journal, author), []).append((time, data))
         if not waiting:
+            self.may_have_unsealed = False
             return
         self._store.forget_unsealed()
         for (journal, author), entries in waiting.items():
@@ -129,6 +139,7 @@ class Writer:
         self._refuse_the_epoch_too_many(staged.journal, staged.author)
         entry = _entry(staged, task_id, self._clock.tick(now.wall_ms))
         self._store.append(staged.journal, staged.author, entry)
+        self.may_have_unsealed = True
         return entry.id
 
     def _refuse_the_epoch_too_many(self, journal: str, author: bytes) -> None:

