@@ -20,6 +20,7 @@ import structlog
 import trio
 
 from sandbox.errors import JailMissing, WorkerLost, ZygoteLost
+from sandbox.host.duplex import Duplex
 from sandbox.host.errors import ComponentRefused, SpawnFailed
 from sandbox.host.memfile import Memfile
 from sandbox.hostcall import (
@@ -71,9 +72,7 @@ class Exit:
 class WorkerProcess:
     """A child of the zygote, its channel, and the only handle by which it is signalled."""
 
-    def __init__(
-        self, *, pid: int, pidfd: int, channel: trio.SocketStream, accepted: frozenset[Kind]
-    ) -> None:
+    def __init__(self, *, pid: int, pidfd: int, channel: Duplex, accepted: frozenset[Kind]) -> None:
         self.pid = pid
         self.jailed = False
         self._pidfd = pidfd
@@ -100,10 +99,7 @@ class WorkerProcess:
         Raises:
             WorkerLost: it has ended; `wait` says how.
         """
-        try:
-            await self._channel.send_all(encode(frame))
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as lost:
-            raise WorkerLost(why="its channel is closed") from lost
+        await self._channel.send_all(encode(frame))
 
     async def receive(self) -> Frame:
         """The next frame.
@@ -113,13 +109,7 @@ class WorkerProcess:
             MalformedFrame: no correct worker sends this; kill it.
         """
         while (frame := self._parser.next()) is None:
-            try:
-                data = await self._channel.receive_some(_READ_BYTES)
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as lost:
-                raise WorkerLost(why="its channel is closed") from lost
-            if not data:
-                raise WorkerLost(why="it closed its channel")
-            self._parser.feed(data)
+            self._parser.feed(await self._channel.receive_some(_READ_BYTES))
         return frame
 
     def kill(self) -> None:
@@ -137,7 +127,7 @@ class WorkerProcess:
 
     def close(self) -> None:
         """Let go of the channel; a worker that waits for a task then ends by itself."""
-        self._channel.socket.close()
+        self._channel.close()
 
     def ended(self, how: Exit) -> None:
         """Told by the zygote's client, once."""
@@ -353,11 +343,11 @@ class Zygote:
             birth.failure = SpawnFailed(why=f"no process: {os.strerror(report.value)}")
         else:
             channel, pidfd = descriptors
-            stream = trio.SocketStream(
-                trio.socket.from_stdlib_socket(socket.socket(fileno=channel))
-            )
             worker = WorkerProcess(
-                pid=report.value, pidfd=pidfd, channel=stream, accepted=birth.accepted
+                pid=report.value,
+                pidfd=pidfd,
+                channel=Duplex(socket.socket(fileno=channel)),
+                accepted=birth.accepted,
             )
             self._workers[report.number] = worker
             birth.worker = worker
