@@ -16,6 +16,7 @@ JUMPS_MS = (HOUR_MS, -HOUR_MS, 200_000, -200_000)
 FUSE_MAX = 40  # points of a process between the decision that it dies and its death
 FUSE_S = 5.0  # an idle process reaches few points: then it dies here
 SHORT_LIFE_MS = (1_000, 60_000)
+AFTER_FORK = "after the fork"
 
 
 class Faults:
@@ -57,6 +58,8 @@ class Faults:
     def end(self) -> None:
         """Fair weather: everybody runs, reaches and trusts everybody, and knows the time."""
         world = self._world
+        if not self._is_over and world.traitor is not None:
+            self._trouble_the_traitor(world.traitor)
         self._is_over = True
         world.network.weather = CALM
         world.network.map.heal()
@@ -187,8 +190,19 @@ class Faults:
         if process is None:
             world.agenda.after(1.0, self._fork)
             return
+        site.fuse = None
         twin = Site(site.index, world.seed, site.durability, name=f"{site.name}b")
         world.adopt_twin(site, twin, process)
+
+    def _trouble_the_traitor(self, traitor: Site) -> None:
+        """Proven to be forked, it is still a peer: links and tasks go on."""
+        for site in self._world.sites:
+            if site is not traitor:
+                errand = Errand(f"{AFTER_FORK} {site.index}", (Step("now"), Step("append")))
+                order = Order(errand, traitor.me, WORKER)
+                self._world.oracle.ordered(site, order)
+                site.desk.append(order)
+                self._world.serve_person(site)
 
     # --- dice -----------------------------------------------------------------------------------
 

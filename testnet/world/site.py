@@ -44,7 +44,7 @@ class Note:
     text: str
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Site:
     """One machine. It is also the policy of the node that runs there."""
 

@@ -224,6 +224,12 @@ class World:
             if process in (wire.dialler, wire.other) and self.sees_twin(wire.far(process).site):
                 self.network.drop(wire)
         self.boot(twin, epoch=process.epoch)
+        for face in (site, twin):
+            # At once, for an entry that it heard of would be continued, not contradicted.
+            speaker = face.process
+            assert speaker is not None, "both faces run"
+            note = Note(f"only {face.name} says so")
+            self.on(speaker, "contradicts itself", partial(self._write, speaker, note))
 
     # --- who is who -----------------------------------------------------------------------------
 
