@@ -5,11 +5,14 @@ Other people's tools name the same bytes alike. multiformats is imported on firs
 """
 
 import re
+from threading import Lock
 from typing import Final
 
 from identity.errors import MalformedCid
 
 DIGEST_BYTES: Final = 32
+# multiformats makes its codecs on first use and fails if two threads do so at once.
+_ONE_AT_A_TIME: Final = Lock()
 _SHAPE: Final = re.compile(r"bafkrei[a-z2-7]{52}")  # 36 bytes, of which four never differ
 
 
@@ -23,7 +26,8 @@ def wasm_cid(digest: bytes) -> str:
 
     if type(digest) is not bytes or len(digest) != DIGEST_BYTES:
         raise MalformedCid(repr(digest), why="a sha2-256 digest is 32 bytes")
-    return str(CID("base32", 1, "raw", ("sha2-256", digest)))
+    with _ONE_AT_A_TIME:
+        return str(CID("base32", 1, "raw", ("sha2-256", digest)))
 
 
 def wasm_digest(text: str) -> bytes:
@@ -37,6 +41,7 @@ def wasm_digest(text: str) -> bytes:
     if type(text) is not str or not _SHAPE.fullmatch(text):
         raise MalformedCid(str(text), why="want bafkrei and 52 more base32 digits")
     try:
-        return bytes(CID.decode(text).raw_digest)
+        with _ONE_AT_A_TIME:
+            return bytes(CID.decode(text).raw_digest)
     except ValueError as failure:  # bits beyond the last byte
         raise MalformedCid(text, why="not the one spelling of its digest") from failure

@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -52,3 +54,28 @@ def test_another_spelling_is_refused(text: str) -> None:
 def test_a_digest_is_32_bytes(digest: bytes) -> None:
     with pytest.raises(MalformedCid):
         wasm_cid(digest)
+
+
+TWO_AT_ONCE = """
+import sys, threading, time
+from multiformats.multibase import raw
+from identity.cid import wasm_cid
+
+register = raw.register
+def slowly(*args, **kwargs):
+    time.sleep(0.05)
+    register(*args, **kwargs)
+raw.register = slowly
+
+failures = []
+threading.excepthook = failures.append
+threads = [threading.Thread(target=wasm_cid, args=(bytes(32),)) for _ in range(2)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+sys.exit(len(failures))
+"""
+
+
+def test_two_threads_may_name_a_file_at_once() -> None:
+    """A node names its agents' files in a thread, and answers `status` meanwhile."""
+    assert subprocess.run([sys.executable, "-c", TWO_AT_ONCE], check=False).returncode == 0
