@@ -99,6 +99,7 @@ class Mesh:
         self._to_say: list[Effect] = []
         self._is_stale = True  # what the task engine has in memory is not what is stored
         self._is_flushing = False
+        self._full: list[task_events.LinkFull] = []  # heard while speaking, not told yet
 
     # --- transactions ---------------------------------------------------------------------------
 
@@ -116,10 +117,13 @@ class Mesh:
                 if self._is_stale and self._depth == 1:
                     self.say(self.tasks.load(self._clock()))
                     self._is_stale = False
+                while self._full:
+                    self.say(self.tasks.handle(self._full.pop(0), self._clock()))
                 yield
         except BaseException:
             del self._to_say[mark:]
             self._is_stale = True
+            self.tasks.rolled_back()
             self.journals.rolled_back()
             raise
         finally:
@@ -204,14 +208,15 @@ class Mesh:
 
     def _envelope(self, peer: bytes, data: bytes) -> None:
         try:
-            header = envelope.peek(data)
+            unopened = envelope.unopened(data)
+            header = unopened.header
             if header.kind is Kind.REVOCATION:
                 # The only kind that travels with others: whoever holds it may pass it on.
                 self._voice.revoked(open_revocation(data, network=self._network), data)
                 return
             if header.kind not in _DIRECT or header.author != peer:
                 raise MalformedEnvelope(f"a {header.kind.value} of somebody else")
-            opened = self._open(data)
+            opened = self._open(unopened)
         except UnknownKind as unknown:
             self._voice.refused(peer, str(unknown))
         except (WrongAudience, Expired, FromTheFuture) as refusal:
@@ -233,10 +238,10 @@ class Mesh:
                 malformed = failure
         self._voice.misbehaved(peer, str(malformed), forged=False)
 
-    def _open(self, data: bytes) -> Envelope:
+    def _open(self, unopened: envelope.Unopened) -> Envelope:
         now = self._clock()
         return envelope.open_envelope(
-            data,
+            unopened,
             network=self._network,
             me=self.me,
             now_ms=now.wall_ms,
@@ -246,23 +251,26 @@ class Mesh:
     # --- speech ---------------------------------------------------------------------------------
 
     def _speak(self) -> None:
+        # What committed is said to its end: nothing in here touches the store, which may fail.
         effects, self._to_say = self._to_say, []
         for effect in effects:
             self._perform(effect)
-        if not self._is_flushing:
+        if self._full or not self._is_flushing:
             self._voice.flush_soon()
 
     def _perform(self, effect: Effect) -> None:
         match effect:
             case task_events.Send(peer, data, id):
                 if not self._voice.send(peer, ENVELOPE, data):
-                    self.tell_tasks(task_events.LinkFull(peer, id))
+                    self._full.append(task_events.LinkFull(peer, id))
             case task_events.StartAttempt():
                 self._voice.start(effect)
             case task_events.CancelAttempt(task_id):
                 self._voice.cancel(task_id)
             case task_events.Changed(task_id):
                 self._voice.changed(task_id)
+            case task_events.Refused(peer, why):
+                self._voice.refused(peer, why)
             case journal_events.Send(peer, body):
                 # What is lost here, reconciliation brings.
                 self._voice.send(peer, SYNC, body)

@@ -159,4 +159,12 @@ class DropStaged:
     task_id: bytes
 
 
-Effect = Send | StartAttempt | CancelAttempt | Changed | DropStaged
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A peer's task was turned away; the peer is told why, and our operator reads it, too."""
+
+    peer: bytes
+    why: str
+
+
+Effect = Send | StartAttempt | CancelAttempt | Changed | DropStaged | Refused

@@ -21,7 +21,14 @@ from sync.clock import Moment
 from sync.errors import MalformedTask
 from sync.proto import task_messages
 from sync.proto.task_bodies import BODY_BYTES_MAX, TaskBody, dump_json, load_cancel, load_task
-from sync.proto.task_events import CancelAttempt, Changed, DropStaged, Effect, StartAttempt
+from sync.proto.task_events import (
+    CancelAttempt,
+    Changed,
+    DropStaged,
+    Effect,
+    Refused,
+    StartAttempt,
+)
 from sync.proto.task_limits import Limits
 from sync.proto.task_ports import TaskPolicy, TaskStore
 from sync.proto.task_post import Post
@@ -50,15 +57,19 @@ class Receiving:
 
     def load(self, now: Moment) -> list[Effect]:
         """Start what should run and does not."""
-        commits = self._store.commits
+        self.rolled_back()
         self._begun.clear()
-        for task_id, (_, begun_at) in list(self._running.items()):
-            if begun_at >= commits:
-                del self._running[task_id]
         effects: list[Effect] = []
         for agent in sorted(self._ready):
             effects += self._start(agent, now)
         return effects
+
+    def rolled_back(self) -> None:
+        """Attempts begun in the transaction that failed were never begun."""
+        commits = self._store.commits
+        for task_id, (_, begun_at) in list(self._running.items()):
+            if begun_at >= commits:
+                del self._running[task_id]
 
     def is_running(self, task_id: bytes) -> bool:
         return task_id in self._running
@@ -239,7 +250,7 @@ class Receiving:
             )
         )
         self._note(offer.envelope, disposition, reason, now)
-        return []
+        return [Refused(row.peer, reason)]
 
     def _add(self, task: ReceivedTask) -> None:
         self._store.received.add(task)
