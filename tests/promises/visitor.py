@@ -10,8 +10,9 @@ from typing import Self
 
 from akshi_mesh.transport.handshake import Dialling
 from akshi_mesh.transport.records import RecordReader, RecordWriter
-from akshi_mesh.transport.wire import READY, pack
+from akshi_mesh.transport.wire import ENVELOPE, READY, pack
 from identity.did import Did
+from identity.envelope import Kind, seal
 from identity.keys import SigningKey
 from tests.promises.world import WAIT_S, Node
 
@@ -84,6 +85,7 @@ def _exactly(stream: socket.socket, length: int) -> bytes:
 class Visitor:
     """A live link to a node, under a key that it trusts."""
 
+    key: SigningKey
     stream: socket.socket
     writer: RecordWriter
     reader: RecordReader
@@ -95,7 +97,7 @@ class Visitor:
         with connected(node) as stream:
             stream.sendall(framed(began.hail(stamp or now_us())))
             keys = began.settle(message(stream), now_us() // 1_000)
-            visitor = cls(stream, RecordWriter(keys.send, 0), RecordReader(keys.receive))
+            visitor = cls(key, stream, RecordWriter(keys.send, 0), RecordReader(keys.receive))
             visitor.send(READY, b"")
             yield visitor
 
@@ -112,6 +114,19 @@ class Visitor:
                 if kind == message_type:
                     return body
         raise AssertionError(f"no message of type {message_type:#x}")
+
+    def forge(self, node: Node) -> None:
+        """Send what claims to be ours and has another signature."""
+        data = seal(
+            self.key,
+            kind=Kind.RECEIPT,
+            body=b"\x80",
+            network=NETWORK,
+            nonce=secrets.token_bytes(16),
+            issued_ms=now_us() // 1_000,
+            audience=Did.parse(node.did).public_key,
+        )
+        self.send(ENVELOPE, data[:-1] + bytes([data[-1] ^ 1]))
 
     @property
     def is_open(self) -> bool:
