@@ -37,6 +37,11 @@ def sign1(key: SigningKey, *, protected: bytes, payload: bytes, external_aad: by
     signature = key.sign_as(
         SignedFormat.COSE, to_be_signed(protected_item, byte_string(external_aad), payload_item)
     )
+    return join(protected_item, payload_item, signature)
+
+
+def join(protected_item: bytes, payload_item: bytes, signature: bytes) -> bytes:
+    """The inverse of `split`, of encoded byte strings and the bare signature."""
     return b"".join((_OPENING, protected_item, b"\xa0", payload_item, _SIGNATURE_HEAD, signature))
 
 

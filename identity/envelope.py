@@ -14,7 +14,6 @@ import enum
 import functools
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, cast
 
 from identity import cbor, cose
@@ -29,7 +28,7 @@ from identity.errors import (
     UnknownKind,
     WrongAudience,
 )
-from identity.keys import SigningKey, verify
+from identity.keys import SignedFormat, SigningKey, verify
 
 ENVELOPE_BYTES_MAX: Final = 60 * 1024  # one record of the transport holds it
 SKEW_MS: Final = 5 * 60 * 1000  # how far an honest author's clock may be ahead of ours
@@ -105,8 +104,15 @@ class Header(NamedTuple):
     author: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Unopened(NamedTuple):
+    """An envelope cut into its parts: the header was read, nothing is verified."""
+
+    header: Header
+    parts: cose.Sign1
+    data: bytes
+
+
+class Envelope(NamedTuple):
     """A verified envelope; `author` is proven, `body` is bytes nobody has looked at."""
 
     id: bytes
@@ -157,6 +163,34 @@ def seal(
 
     Cost: one Ed25519 signature, about 25 µs.
     """
+    return seal_with_id(
+        key,
+        kind=kind,
+        body=body,
+        network=network,
+        nonce=nonce,
+        issued_ms=issued_ms,
+        expires_ms=expires_ms,
+        audience=audience,
+        topic=topic,
+        in_reply_to=in_reply_to,
+    )[1]
+
+
+def seal_with_id(
+    key: SigningKey,
+    *,
+    kind: Kind,
+    body: bytes,
+    network: str,
+    nonce: bytes,
+    issued_ms: int,
+    expires_ms: int | None = None,
+    audience: bytes | None = None,
+    topic: str | None = None,
+    in_reply_to: bytes | None = None,
+) -> tuple[bytes, bytes]:
+    """As `seal`; the id of the envelope and its bytes. The id costs 1 µs here, 5 µs later."""
     fields = {
         _NONCE: nonce,
         _AUDIENCE: audience,
@@ -168,15 +202,13 @@ def seal(
     }
     present = {field: value for field, value in fields.items() if value is not None}
     _check_payload(kind, present)
-    data = cose.sign1(
-        key,
-        protected=_HEADERS[kind] + key.public_key,
-        payload=cbor.dumps(cast("cbor.Value", present)),
-        external_aad=_external_aad(network),
-    )
+    protected_item = cose.byte_string(_HEADERS[kind] + key.public_key)
+    payload_item = cose.byte_string(cbor.dumps(cast("cbor.Value", present)))
+    signed = cose.to_be_signed(protected_item, _aad_item(network), payload_item)
+    data = cose.join(protected_item, payload_item, key.sign_as(SignedFormat.COSE, signed))
     if len(data) > ENVELOPE_BYTES_MAX:
         raise EnvelopeTooLarge(len(data), bytes_max=ENVELOPE_BYTES_MAX)
-    return data
+    return _leaf_hash(signed), data
 
 
 def peek(data: bytes) -> Header:
@@ -187,7 +219,16 @@ def peek(data: bytes) -> Header:
 
     Cost: 2 µs.
     """
-    return _read_header(_split(data).protected)
+    return unopened(data).header
+
+
+def unopened(data: bytes) -> Unopened:
+    """The same look, for who may want to open it next: it is cut only once.
+
+    Raises: as `peek`.
+    """
+    parts = _split(data)
+    return Unopened(_read_header(parts.protected), parts, data)
 
 
 def envelope_id(data: bytes, *, network: str) -> bytes:
@@ -202,12 +243,12 @@ def envelope_id(data: bytes, *, network: str) -> bytes:
 
 
 def open_envelope(
-    data: bytes, *, network: str, me: bytes | None, now_ms: int, clock_high_ms: int = 0
+    data: bytes | Unopened, *, network: str, me: bytes | None, now_ms: int, clock_high_ms: int = 0
 ) -> Envelope:
     """Check `data` in full and return what its author signed.
 
     Args:
-        data: 1 to ENVELOPE_BYTES_MAX bytes.
+        data: 1 to ENVELOPE_BYTES_MAX bytes, or what `unopened` made of them.
         network: the name of our network; an envelope of another one has a bad signature here.
         me: our own public key; None only where envelopes with an audience are refused.
         now_ms: wall clock, ms since 1970-01-01 UTC.
@@ -222,8 +263,7 @@ def open_envelope(
 
     Cost: one Ed25519 verification and 12 µs; no I/O.
     """
-    parts = _split(data)
-    kind, author = _read_header(parts.protected)
+    (kind, author), parts, raw = data if type(data) is Unopened else unopened(cast("bytes", data))
     signed = cose.to_be_signed(parts.protected_item, _aad_item(network), parts.payload_item)
     verify(author, signed, parts.signature)
     payload = _read_payload(kind, parts.payload)
@@ -233,7 +273,7 @@ def open_envelope(
         raise Expired(payload.expires_ms, now_ms=max(now_ms, clock_high_ms))
     if payload.issued_ms > now_ms + SKEW_MS:
         raise FromTheFuture(payload.issued_ms, now_ms=now_ms)
-    return Envelope(_leaf_hash(signed), author, kind, *payload, data)
+    return Envelope(_leaf_hash(signed), author, kind, *payload, raw)
 
 
 def _split(data: bytes) -> cose.Sign1:

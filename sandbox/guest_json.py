@@ -40,7 +40,9 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
+# Made once: `json.loads` and `json.dumps` with options make one for each text.
 _DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant, parse_int=_integer)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def read(text: str) -> Any:
@@ -69,7 +71,7 @@ def write(value: object) -> str:
         MalformedJson: text in it is no Unicode, or a number is infinite.
     """
     try:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        text = _ENCODER.encode(value)
         text.encode()
     except ValueError as failure:  # UnicodeEncodeError is one
         raise MalformedJson("text that is no unicode, or a number that is not finite") from failure

@@ -41,7 +41,7 @@ class Author:
         expires_ms: int | None = None,
     ) -> tuple[bytes, bytes]:
         """The id and the bytes of a new envelope, issued now."""
-        data = envelope.seal(
+        return envelope.seal_with_id(
             self._key,
             kind=kind,
             body=body,
@@ -53,4 +53,3 @@ class Author:
             topic=topic,
             in_reply_to=in_reply_to,
         )
-        return envelope.envelope_id(data, network=self._network), data

@@ -138,8 +138,11 @@ class AgentRunner:
         assert task.id not in self._admitted, "a task runs once at a time"
         self._admitted[task.id] = False
         try:
-            async with self._slots:
+            await self._take_slot()
+            try:
                 outcome = await self._attempts(task)
+            finally:
+                self._slots.release()
         except AgentUnavailable as unavailable:
             outcome = self._not_run(unavailable.why)
         finally:
@@ -245,9 +248,17 @@ class AgentRunner:
 
     # Workers.
 
+    async def _take_slot(self) -> None:
+        # trio gives up the turn even where a slot is free.
+        try:
+            self._slots.acquire_nowait()
+        except trio.WouldBlock:
+            await self._slots.acquire()
+
     async def _worker_for(self, whose: str) -> WorkerProcess:
         """A worker that has served nobody else, warm if possible."""
-        await self._is_compiled.wait()
+        if not self._is_compiled.is_set():  # waiting for what has happened costs a turn too
+            await self._is_compiled.wait()
         for warm in self._warm:
             if warm.whose == whose or self.spec.share_originators:
                 self._warm.remove(warm)

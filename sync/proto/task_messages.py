@@ -8,6 +8,7 @@ came: parsed once to be checked, never written anew.
 
 import base64
 import binascii
+import functools
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -109,7 +110,7 @@ def words_of(text: str) -> str:
 
 def _load(text: str) -> Any:
     try:
-        value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        value = _DECODER.decode(text)
     except RecursionError as failure:
         raise MalformedTask("json too deep") from failure
     except ValueError as failure:
@@ -133,6 +134,10 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise MalformedTask(f"json holds {name}")
+
+
+# Made once: `json.loads` with hooks makes one for each text.
+_DECODER = json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
 
 
 def _object(value: Any, fields: set[str], what: str) -> dict[str, Any]:
@@ -314,4 +319,9 @@ def agent_message(text: str, task_id: str, context_id: str) -> str:
 def timestamp(wall_ms: int) -> str:
     """RFC 3339 in UTC with milliseconds, as ProtoJSON writes it."""
     seconds, ms = divmod(wall_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"
+    return f"{_to_the_second(seconds)}.{ms:03d}Z"
+
+
+@functools.lru_cache(maxsize=4)  # a thousand results share a second
+def _to_the_second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
