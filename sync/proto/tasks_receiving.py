@@ -283,6 +283,9 @@ class Receiving:
             return self._finish_idle(row, Cancelled(), now)
         if row.expires_ms <= self._post.clock_ms(now):
             return self._expire(row, now)
+        reason = self._policy.may_task(row.peer, row.agent)
+        if reason is not None:  # its right went while it waited, perhaps while no node ran
+            return self._finish_idle(row, Cancelled(f"not allowed any more: {reason}"), now)
         self._running[row.id] = (row.agent, self._store.commits)
         return [
             StartAttempt(row.id, row.agent, row.peer, row.chain, row.message, row.expires_ms),

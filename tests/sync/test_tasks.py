@@ -344,3 +344,20 @@ def test_lost_trust_stops_everything_of_that_peer(ann: Node, bob: Node) -> None:
     bob.finish(running)
     assert bob.begun == [running]
     assert state(bob, running) is TaskState.CANCELED
+
+
+def test_a_right_that_went_while_no_node_ran_starts_nothing(ann: Node, bob: Node) -> None:
+    """Trust is removed or expires between acceptance and start: asked again, answered no."""
+    linked(ann, bob)
+    ids = [ann.submit(bob) for _ in range(2)]
+    deliver(ann, bob)
+    bob.policy.refusals["echo"] = "no right a2a:echo"
+    bob.restart()
+    ready(bob)
+    linked(ann, bob)
+    deliver(ann, bob)
+    assert not bob.running
+    for task_id in ids:
+        assert bob.tasks.get(task_id).state is TaskState.CANCELED
+        assert ann.tasks.get(task_id).reason == "not allowed any more: no right a2a:echo"
+    assert ann.is_conserved() and bob.is_conserved()
