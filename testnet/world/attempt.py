@@ -13,7 +13,7 @@ from akshi_mesh.agent_ports import Errands
 from identity.did import Did
 from sandbox.acts import a2a, journal, task
 from sandbox.errors import PortRefused, SandboxError
-from sandbox.fault import FaultCode
+from sandbox.fault import Fault, FaultCode
 from sandbox.gate import (
     Answer,
     Begin,
@@ -172,6 +172,8 @@ class Attempt:
                     refused = failure
         except StopIteration as end:
             self._answer = end.value
+            if isinstance(end.value, Fault):
+                self._process.world.oracle.fault(self._process, self.label, end.value)
             if isinstance(end.value, str) and isinstance(self._request.wish, SendTask):
                 self._sent[end.value] = str(self._request.wish.target)
         finally:
@@ -193,9 +195,8 @@ class Attempt:
                         calls.remember(self.run.id, *kept)
             case Begin():
                 self._mark = len(self._kept)
-                transaction = calls.transaction()
-                transaction.__enter__()
-                self._transaction = transaction
+                self._transaction = calls.transaction()
+                self._transaction.__enter__()
             case Commit():
                 assert self._transaction is not None, "commit without begin"
                 transaction, self._transaction = self._transaction, None

@@ -54,10 +54,32 @@ def logs(site: Site) -> list[LogFact]:
     return [row for row in rows if row[0] in JOURNALS]
 
 
-def sent(site: Site) -> dict[bytes, tuple[Counted, bool]]:
-    """Every task that was sent from here: how it is counted, and whether it has ended."""
-    rows = site.disk.rows("SELECT id, counted, ended_ms FROM tasks_sent")
-    return {id: (Counted(counted), ended is not None) for id, counted, ended in rows}
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A task as its sender's disk has it."""
+
+    peer: bytes
+    counted: Counted
+    is_ended: bool
+    is_answered: bool  # by the peer's own result
+
+
+def sent(site: Site, task_id: bytes | None = None) -> dict[bytes, Sent]:
+    """Every task that was sent from here, or only that one."""
+    rows = site.disk.rows(
+        "SELECT id, peer, counted, ended_ms, answered FROM tasks_sent WHERE ?1 IS NULL OR id = ?1",
+        (task_id,),
+    )
+    return {
+        id: Sent(peer, Counted(counted), ended is not None, bool(answered))
+        for id, peer, counted, ended, answered in rows
+    }
+
+
+def received(site: Site, task_id: bytes) -> bool | None:
+    """Whether the task has finished here; None if it is not here."""
+    row = site.disk.row("SELECT finished_ms FROM tasks_received WHERE id = ?", (task_id,))
+    return None if row is None else row[0] is not None
 
 
 def made(site: Site) -> list[tuple[bytes, int, bytes]]:

@@ -68,9 +68,11 @@ class Faults:
             for other in world.sites:
                 if other.me != site.me and other.me not in site.trusted:
                     self._trust(site, other)
-        # New links all around, so that every hello is heard.
-        for wire in list(world.network.wires):
-            world.network.drop(wire)
+        if world.plan.loses:
+            # New links all around: a hello that was lost would have told of a new run, which
+            # has to be told of what its disk has lost. Else retries must do without.
+            for wire in list(world.network.wires):
+                world.network.drop(wire)
 
     def isolate(self) -> None:
         """Everybody alone, as at night."""

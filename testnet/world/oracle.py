@@ -10,8 +10,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sandbox.fault import Fault, FaultCode
 from sync.proto.journal_events import ForkFound
-from sync.proto.task_states import TaskState
+from sync.proto.task_states import Counted, TaskState
 from sync.proto.task_views import TaskView
 from testnet.world import books
 from testnet.world.describe import short
@@ -72,6 +73,34 @@ class Oracle:
         if task_id not in ids:
             ids.append(task_id)
         self.check(len(ids) == 1 or site.losses > 0, f"{order.errand.label} was made twice")
+
+    def changed(self, process: "Process", task_id: bytes) -> None:
+        """What a sender believes of a task, its peer's disk must hold already."""
+        found = books.sent(process.site, task_id).get(task_id)
+        if found is None or found.counted is not Counted.ACKNOWLEDGED:
+            return
+        doer = self._world.site_of(found.peer)
+        if doer.losses or process.site.losses or self._world.is_traitor(doer.me):
+            return
+        what = f"{short(task_id)} of {process.site.name}"
+        row = books.received(doer, task_id)
+        self.check(row is not None, f"{doer.name} acknowledged {what} and has not stored it")
+        label = self._labels.get(task_id)
+        if found.is_answered and label is not None and row is not None:
+            self.check(row, f"{doer.name} answered {what} and has not finished it")
+            if books.view(process.site, task_id).state is TaskState.COMPLETED:
+                done, errand = books.effects(doer), self.errands[label]
+                for number in range(errand.appends):
+                    text = f"{label}/{number}"
+                    self.check(done[text] == 1, f"{what} is completed without its effect {text}")
+
+    def fault(self, process: "Process", label: str, fault: Fault) -> None:
+        """A guest was refused a call, which none here has earned."""
+        plan = self._world.plan
+        is_fair = fault.code is FaultCode.CANCELLED or plan.jumps or plan.loses
+        words = f"{label} at {process.site.name} is refused: {fault.code.value}, {fault.why}"
+        self._world.trace.note(process.site.name, words)
+        self.check(is_fair or "expire" in fault.why, words)
 
     def begun(self, task_id: bytes, label: str) -> None:
         self._labels[task_id] = label
@@ -134,14 +163,13 @@ class Oracle:
     def _nothing_is_taken_back(self, site: Site) -> None:
         sent = books.sent(site)
         if site.process is not None:
-            for task_id, (_, is_ended) in sent.items():
-                if is_ended and books.view(site, task_id).state is TaskState.COMPLETED:
+            for task_id, row in sent.items():
+                if row.is_ended and books.view(site, task_id).state is TaskState.COMPLETED:
                     self._completed.add((site.name, task_id))
         for name, task_id in self._completed:
             if name == site.name:
-                self.check(
-                    sent.get(task_id, (None, False))[1], f"{short(task_id)} was done and is not"
-                )
+                is_ended = task_id in sent and sent[task_id].is_ended
+                self.check(is_ended, f"{short(task_id)} was done and is not")
 
     # --- when all is calm -----------------------------------------------------------------------
 
@@ -156,7 +184,7 @@ class Oracle:
                 continue  # whom it lost with its other face, it may ask in vain
             if site.desk:
                 return f"the person at {site.name} waits"
-            waiting = [id for id, (_, is_ended) in books.sent(site).items() if not is_ended]
+            waiting = [id for id, row in books.sent(site).items() if not row.is_ended]
             if waiting:
                 return f"{site.name} waits for {len(waiting)} tasks: {short(waiting[0])}"
             if leftovers := books.leftovers(site):

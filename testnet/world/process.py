@@ -314,6 +314,7 @@ class Process:
                 self._look_later(task_id, attempt, attempt.waits_until_s)
 
     def changed(self, task_id: bytes) -> None:
+        self.world.oracle.changed(self, task_id)
         text = task_id.hex()
         for waiting_id, attempt in list(self.attempts.items()):
             if text in attempt.waits_for and attempt.waits_until_s is not None:
