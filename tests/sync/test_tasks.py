@@ -360,4 +360,5 @@ def test_a_right_that_went_while_no_node_ran_starts_nothing(ann: Node, bob: Node
     for task_id in ids:
         assert bob.tasks.get(task_id).state is TaskState.CANCELED
         assert ann.tasks.get(task_id).reason == "not allowed any more: no right a2a:echo"
-    assert ann.is_conserved() and bob.is_conserved()
+    assert ann.is_conserved()
+    assert bob.is_conserved()
