@@ -5,8 +5,8 @@ host call that asked for it, and what must leave the node leaves when that has c
 """
 
 import json
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import structlog
 import trio
@@ -18,7 +18,15 @@ from sandbox.errors import PortRefused
 from sandbox.fault import FaultCode
 from sandbox.ports import EndedTask, Remembered
 from sync.clock import Moment
-from sync.errors import MalformedTask, SubmitRefused, TooManyCalls, UnknownTask
+from sync.errors import (
+    MalformedTask,
+    StoreBusy,
+    StoreFull,
+    StoreReadOnly,
+    SubmitRefused,
+    TooManyCalls,
+    UnknownTask,
+)
 from sync.hybrid_clock import wall_of
 from sync.journal_errors import JournalError
 from sync.mesh import Mesh
@@ -35,6 +43,17 @@ log = structlog.get_logger()
 Clock = Callable[[], Moment]
 
 
+@contextmanager
+def _store_refuses() -> Iterator[None]:
+    """A disk that takes nothing is the guest's to hear of, and its task's to fail of."""
+    try:
+        yield
+    except (StoreFull, StoreReadOnly, StoreBusy) as trouble:
+        why = "the node's disk takes nothing now"
+        log.error("store.trouble", why=str(trouble), hint=trouble.hint)
+        raise PortRefused(FaultCode.UNAVAILABLE, why) from trouble
+
+
 class Memory:
     """`CallMemory`: the answered calls of unfinished tasks."""
 
@@ -42,13 +61,17 @@ class Memory:
         self._mesh = mesh
         self._calls = calls
 
-    def transaction(self) -> AbstractContextManager[None]:
-        return self._mesh.transaction()
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with _store_refuses(), self._mesh.transaction():
+            yield
 
+    @_store_refuses()
     def recall(self, task_id: bytes, number: int) -> Remembered | None:
         found = self._calls.recall(task_id, number)
         return Remembered(found.request_hash, found.answer) if found else None
 
+    @_store_refuses()
     def remember(self, task_id: bytes, number: int, request_hash: bytes, answer: bytes) -> None:
         try:
             self._calls.remember(task_id, number, request_hash, answer)
@@ -67,6 +90,7 @@ class Errands:
         self._switchboard = switchboard
         self._clock = clock
 
+    @_store_refuses()
     def send(
         self,
         *,
@@ -114,12 +138,14 @@ class Errands:
                 await self._switchboard.wait_changed(wanted)
         return None
 
+    @_store_refuses()
     def cancel(self, *, task_id: bytes, id: str) -> None:  # noqa: ARG002 - as `wait`
         try:
             self._mesh.say(self._mesh.tasks.cancel(bytes.fromhex(id), self._clock()))
         except UnknownTask as unknown:
             raise PortRefused(FaultCode.INVALID, str(unknown)) from unknown
 
+    @_store_refuses()
     def progress(self, *, task_id: bytes, text: str) -> None:
         self._mesh.say(self._mesh.tasks.handle(ProgressMade(task_id, text), self._clock()))
 
@@ -137,6 +163,7 @@ class Diaries:
         self._author = author
         self._clock = clock
 
+    @_store_refuses()
     def stage(
         self, *, agent: str, task_id: bytes, number: int, originator: str, tag: str, text: str
     ) -> str:
@@ -155,6 +182,7 @@ class Diaries:
             raise PortRefused(FaultCode.INVALID, str(refusal)) from refusal
         return json.dumps({"id": entry_id})
 
+    @_store_refuses()
     def read(self, *, agent: str, task_id: bytes, after: str, limit: int) -> str:
         try:
             seen = self._view.read(agent, after=after, limit=limit, now_ms=self._clock().wall_ms)
@@ -171,7 +199,7 @@ class Diaries:
         return json.dumps({"entries": entries, "next": None})
 
     async def search(self, *, agent: str, query: str, limit: int) -> str:
-        with self._mesh.transaction():
+        with _store_refuses(), self._mesh.transaction():
             while self._search.feed():
                 pass
         try:

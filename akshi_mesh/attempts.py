@@ -5,6 +5,7 @@
                                                  journal entries, the result is sealed
 
 A task that is interrupted because the node stops has no outcome: it is run again after the start.
+A disk that takes nothing delays the commit; what the agent found out is kept meanwhile.
 """
 
 from collections.abc import Callable
@@ -18,9 +19,13 @@ from sandbox import ports
 from sandbox.errors import AgentBusy
 from sandbox.host.supervisor import Supervisor
 from sync.clock import Moment
+from sync.errors import StoreBusy, StoreFull, StoreReadOnly
+from sync.journal_errors import JournalError
 from sync.mesh import Mesh
 from sync.proto import task_states
 from sync.proto.task_events import AttemptEnded, StartAttempt
+
+TROUBLE_PAUSE_S = 1.0  # between two tries to commit
 
 log = structlog.get_logger()
 
@@ -33,6 +38,7 @@ class Attempts:
         self._supervisor = supervisor
         self._clock = clock
         self._nursery: trio.Nursery | None = None
+        self._ongoing: set[bytes] = set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Hold the running attempts until cancelled."""
@@ -43,15 +49,30 @@ class Attempts:
 
     def start(self, attempt: StartAttempt) -> None:
         assert self._nursery is not None, "attempts start while the service runs"
-        self._nursery.start_soon(self._attempt, attempt)
+        # An engine whose transaction failed begins again what is under way here already.
+        if attempt.task_id not in self._ongoing:
+            self._ongoing.add(attempt.task_id)
+            self._nursery.start_soon(self._attempt, attempt)
 
     def cancel(self, task_id: bytes) -> None:
         self._supervisor.cancel(task_id)
 
     async def _attempt(self, attempt: StartAttempt) -> None:
         outcome = await self._outcome(attempt)
-        if outcome is None:
-            return
+        while outcome is not None:
+            try:
+                self._end(attempt, outcome)
+                self._ongoing.discard(attempt.task_id)
+                return
+            except JournalError as refusal:  # what it staged cannot be kept, so it is not done
+                outcome = task_states.Failed("journal", str(refusal))
+                continue
+            except (StoreFull, StoreReadOnly, StoreBusy) as trouble:
+                task = attempt.task_id.hex()
+                log.error("task.unsaved", id=task, why=str(trouble), hint=trouble.hint)
+            await trio.sleep(TROUBLE_PAUSE_S)
+
+    def _end(self, attempt: StartAttempt, outcome: task_states.Outcome) -> None:
         now = self._clock()
         with self._mesh.transaction():
             # Effects of the task and its result are one: both are kept, or neither.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from sandbox.audit import AuditRecord, Event
 from sandbox.errors import AuditUnavailable
-from sync.errors import StoreError
+from sync.errors import DatabaseDamaged, StoreError
 from sync.store.database import Database
 
 SCHEMA = """
@@ -47,6 +47,8 @@ class AuditLog:
                 self._database.execute(
                     "INSERT INTO audit (leaf, salt, record) VALUES (?, ?, ?)", (leaf, salt, data)
                 )
+        except DatabaseDamaged:
+            raise  # nothing of this store is to be used any more
         except StoreError as failure:
             raise AuditUnavailable(why=str(failure)) from failure
 

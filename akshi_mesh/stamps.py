@@ -7,6 +7,10 @@ happens to us.
 
 from collections.abc import Callable
 
+import structlog
+
+from akshi_mesh.transport.errors import DialFailed
+from sync.errors import StoreBusy, StoreError, StoreFull, StoreReadOnly
 from sync.store.database import Database
 
 SCHEMA = """
@@ -18,6 +22,17 @@ CREATE TABLE IF NOT EXISTS stamps (
 """
 
 
+log = structlog.get_logger()
+
+
+class StampUnsaved(DialFailed):
+    """A stamp leaves only when it is stored, and the disk takes nothing now."""
+
+    def __init__(self, trouble: StoreError) -> None:
+        super().__init__(str(trouble))
+        self.hint = trouble.hint
+
+
 class Stamps:
     """The transport's `StampStore`, one small transaction a call."""
 
@@ -26,7 +41,17 @@ class Stamps:
         self._clock_us = clock_us
 
     def next_stamp(self, peer: bytes, *, above: int) -> int:
-        """A stamp to send to `peer`, higher than any sent before and than `above`."""
+        """A stamp to send to `peer`, higher than any sent before and than `above`.
+
+        Raises:
+            StampUnsaved: the disk takes nothing now, so none may leave.
+        """
+        try:
+            return self._raise_sent(peer, above)
+        except (StoreFull, StoreReadOnly, StoreBusy) as trouble:
+            raise StampUnsaved(trouble) from trouble
+
+    def _raise_sent(self, peer: bytes, above: int) -> int:
         with self._database.transaction():
             sent = self._read(peer, "sent")
             stamp = max(self._clock_us(), sent + 1, above + 1)
@@ -38,7 +63,17 @@ class Stamps:
         return stamp
 
     def accept(self, peer: bytes, stamp: int) -> bool:
-        """Store `stamp` as the highest accepted of `peer`; False if it does not rise."""
+        """Store `stamp` as the highest accepted of `peer`; False if it does not rise.
+
+        Nor is it accepted while the disk takes nothing: after a crash it could come again.
+        """
+        try:
+            return self._raise_accepted(peer, stamp)
+        except (StoreFull, StoreReadOnly, StoreBusy) as trouble:
+            log.error("store.trouble", why=str(trouble), hint=trouble.hint)
+            return False
+
+    def _raise_accepted(self, peer: bytes, stamp: int) -> bool:
         with self._database.transaction():
             if stamp <= self._read(peer, "accepted"):
                 return False

@@ -102,6 +102,10 @@ class Tasks:
             effects += self._post.pump(peer, now)
         return effects
 
+    def rolled_back(self) -> None:
+        """A transaction failed, whatever was in it; call it before another one commits."""
+        self._receiving.rolled_back()
+
     def handle(self, event: Event, now: Moment) -> list[Effect]:
         """What `event` leads to.
 

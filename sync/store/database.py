@@ -233,6 +233,10 @@ class Database:
         except apsw.Error as error:
             raise self._explained(error) from error
 
+    def touch(self) -> None:
+        """Write a page that says what it said before, in the caller's transaction."""
+        self.execute(f"PRAGMA user_version = {self.value('PRAGMA user_version')}")
+
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         for row in rows:
             self.execute(sql, row)

@@ -86,6 +86,10 @@ class Pair:
                 )
             self.wait_linked()
             yield self
+        except BaseException:
+            for site in (self.a, self.b):
+                print(f"--- {site.node.name} said last:", *site.node.said, sep="\n")
+            raise
         finally:
             for site in (self.a, self.b):
                 site.remember_family()
