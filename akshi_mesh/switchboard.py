@@ -10,7 +10,7 @@ a burst of messages shares one signature and a lone one does not wait.
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import NoReturn
 
@@ -120,9 +120,9 @@ class Switchboard:
     def link_room(self, peer: bytes) -> None:
         self._in_trouble(partial(self._mesh.link_room, peer))
 
-    async def message(self, peer: bytes, message_type: int, body: bytes) -> None:
+    async def messages(self, peer: bytes, messages: Sequence[tuple[int, bytes]]) -> None:
         # Not taken in is not acknowledged: the peer offers it again.
-        self._in_trouble(partial(self._mesh.message, peer, message_type, body))
+        self._in_trouble(partial(self._mesh.messages, peer, messages))
 
     def note(self, event: str, **facts: str | int | float) -> None:
         log.warning(event, **facts)

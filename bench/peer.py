@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -59,8 +59,9 @@ class Ears:
     def link_room(self, peer: bytes) -> None:  # noqa: ARG002 - the protocol's name
         self.room.set()
 
-    async def message(self, peer: bytes, message_type: int, body: bytes) -> None:
-        self.on_message(peer, message_type, body)
+    async def messages(self, peer: bytes, messages: Sequence[tuple[int, bytes]]) -> None:
+        for message_type, body in messages:
+            self.on_message(peer, message_type, body)
 
     def note(self, event: str, **facts: str | int | float) -> None:
         print(event, facts, file=sys.stderr)

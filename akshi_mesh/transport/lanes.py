@@ -124,5 +124,15 @@ class Inbox:
         self.queues[lane].append((message_type, body))
         return lane
 
+    def take(self, lane: int, budget: int) -> tuple[list[tuple[int, bytes]], int]:
+        """The oldest messages of a lane until they reach `budget` bytes; and their size."""
+        queue, size = self.queues[lane], 0
+        messages: list[tuple[int, bytes]] = []
+        while queue and size < budget:
+            message = queue.popleft()
+            messages.append(message)
+            size += HEADER_BYTES + len(message[1])
+        return messages, size
+
     def handled(self, lane: int, size: int) -> None:
         self._open[lane] -= size

@@ -25,7 +25,6 @@ from akshi_mesh.transport.tcp import TcpStream
 from akshi_mesh.transport.wire import (
     BYE,
     CREDIT,
-    HEADER_BYTES,
     PING,
     PONG,
     READY,
@@ -41,7 +40,7 @@ WRITE_S: Final = 10.0  # a peer that gives credit but takes no bytes
 LIFE_S: Final = 24 * 3600.0
 FAREWELL_S: Final = 0.2
 NOW_AGAIN_S: Final = 0.000_1  # a burst is drained together; a conversation does not notice
-# A lane lets others run after this much, so credit leaves while the rest is handled.
+# Handed over together. Then others run, so credit leaves while the rest is handled.
 _TURN_BYTES: Final = 16_384
 _CHUNK_BYTES: Final = 65_536
 _PING_MESSAGE: Final = pack(PING, b"")
@@ -54,7 +53,7 @@ class Link:
     Args:
         stream: any duplex stream; it is closed when `run` ends.
         met: the handshake.
-        deliver: takes a message; its bytes are in flight until it returns.
+        deliver: takes messages in order; their bytes are in flight until it returns.
         on_room: called when a lane that refused has room again.
     """
 
@@ -63,7 +62,7 @@ class Link:
         stream: trio.abc.Stream,
         met: Met,
         *,
-        deliver: Callable[[int, bytes], Coroutine[Any, Any, None]],
+        deliver: Callable[[list[tuple[int, bytes]]], Coroutine[Any, Any, None]],
         on_room: Callable[[], None],
     ) -> None:
         self._stream = stream
@@ -266,17 +265,14 @@ class Link:
 
     async def _hand_over(self, lane: int, on_wait: Callable[[], None]) -> None:
         """One lane's messages until none is left; their bytes are given back as they are done."""
-        queue, turn_bytes = self._inbox.queues[lane], 0
-        while queue:
-            message_type, body = queue.popleft()
-            await noticing(self._deliver(message_type, body), on_wait)
-            size = HEADER_BYTES + len(body)
-            self._inbox.handled(lane, size)
+        inbox = self._inbox
+        while inbox.queues[lane]:
+            messages, size = inbox.take(lane, _TURN_BYTES)
+            await noticing(self._deliver(messages), on_wait)
+            inbox.handled(lane, size)
             if self._outbox.handled(lane, size):
                 self._queued.ring()
-            turn_bytes += size
-            if turn_bytes >= _TURN_BYTES:
-                turn_bytes = 0
+            if inbox.queues[lane]:
                 await trio.lowlevel.checkpoint()
 
     async def _say_bye(self) -> None:

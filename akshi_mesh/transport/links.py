@@ -216,7 +216,7 @@ class Links:
         link = Link(
             stream,
             met,
-            deliver=partial(self._sink.message, peer),
+            deliver=partial(self._sink.messages, peer),
             on_room=partial(self._sink.link_room, peer),
         )
         self._live[number] = _Live(peer, link, address, dialled_by_us)

@@ -1,5 +1,6 @@
 """What the transport needs of the node: somebody to talk to, and stamps that survive a restart."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -7,7 +8,7 @@ LinkState: TypeAlias = Literal["up", "dialling", "waiting"]
 
 
 class LinkSink(Protocol):
-    """Who hears of links and takes what arrives. Only `message` may wait."""
+    """Who hears of links and takes what arrives. Only `messages` may wait."""
 
     def link_up(self, peer: bytes) -> None:
         """Messages can be sent; what was queued on an earlier link is gone."""
@@ -18,10 +19,11 @@ class LinkSink(Protocol):
     def link_room(self, peer: bytes) -> None:
         """A queue that had refused a message has room again."""
 
-    async def message(self, peer: bytes, message_type: int, body: bytes) -> None:
-        """Take one message; its bytes count as in flight until this returns.
+    async def messages(self, peer: bytes, messages: Sequence[tuple[int, bytes]]) -> None:
+        """Take messages (type, body) in order; their bytes count as in flight until this returns.
 
-        Messages of one lane come one after another; the two lanes run beside each other.
+        What arrived together comes together, some 16 KiB at a time. Messages of one lane
+        come one after another; the two lanes run beside each other.
         """
 
     def note(self, event: str, **facts: str | int | float) -> None:

@@ -1,6 +1,6 @@
 """A live link: flow, silence, rekeying, and what a cancelled write does."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 import pytest
 import trio
@@ -19,8 +19,18 @@ Deliver = Callable[[int, bytes], Awaitable[None]]
 Stream = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
 
 
-async def drop(_message_type: int, _body: bytes) -> None:
+async def drop(*_: object) -> None:
     """A consumer that is always done."""
+
+
+def each(deliver: Deliver) -> Callable[[Sequence[tuple[int, bytes]]], Coroutine[None, None, None]]:
+    """A consumer that takes one message after another."""
+
+    async def deliver_all(messages: Sequence[tuple[int, bytes]]) -> None:
+        for message_type, body in messages:
+            await deliver(message_type, body)
+
+    return deliver_all
 
 
 def met(ours: bytes, theirs: bytes, *, records_max: int = 1 << 20) -> Met:
@@ -34,7 +44,7 @@ def pair(
     """Two ends over memory; what the first sends, `deliver` takes."""
     left, right = memory_stream_pair()
     ours = Link(left, met(ONE, TWO, records_max=records_max), deliver=drop, on_room=on_room)
-    theirs = Link(right, met(TWO, ONE), deliver=deliver, on_room=lambda: None)  # type: ignore[arg-type]
+    theirs = Link(right, met(TWO, ONE), deliver=each(deliver), on_room=lambda: None)
     return ours, theirs
 
 
@@ -351,7 +361,7 @@ async def test_what_came_behind_the_handshake_is_not_lost(autojump_clock: MockCl
 
     early = met(ONE, TWO)
     early.arrived.append((wire.ENVELOPE, b"early"))
-    link = Link(left, early, deliver=deliver, on_room=lambda: None)
+    link = Link(left, early, deliver=each(deliver), on_room=lambda: None)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(link.run)
         with trio.fail_after(1):

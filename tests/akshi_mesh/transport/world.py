@@ -2,7 +2,7 @@
 of memory streams in virtual time."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -53,7 +53,7 @@ class Ears:
         self.events: list[tuple[str, bytes]] = []
         self.downs: list[str] = []
         self.notes: list[tuple[str, dict[str, str | int | float]]] = []
-        self.messages: list[tuple[bytes, int, bytes]] = []
+        self.heard_messages: list[tuple[bytes, int, bytes]] = []
         self.heard = trio.Event()
         self.hold: dict[int, trio.Event] = {}
         self.on_message: Callable[[bytes, int, bytes], None] = lambda *_: None
@@ -68,12 +68,13 @@ class Ears:
     def link_room(self, peer: bytes) -> None:
         self._happened("room", peer)
 
-    async def message(self, peer: bytes, message_type: int, body: bytes) -> None:
-        if message_type in self.hold:
-            await self.hold[message_type].wait()
-        self.messages.append((peer, message_type, body))
-        self.on_message(peer, message_type, body)
-        self._wake()
+    async def messages(self, peer: bytes, messages: Sequence[tuple[int, bytes]]) -> None:
+        for message_type, body in messages:
+            if message_type in self.hold:
+                await self.hold[message_type].wait()
+            self.heard_messages.append((peer, message_type, body))
+            self.on_message(peer, message_type, body)
+            self._wake()
 
     def note(self, event: str, **facts: str | int | float) -> None:
         self.notes.append((event, facts))
@@ -90,7 +91,7 @@ class Ears:
         await self.wait_until(lambda: len(self.downs) >= count)
 
     async def wait_messages(self, count: int) -> None:
-        await self.wait_until(lambda: len(self.messages) >= count)
+        await self.wait_until(lambda: len(self.heard_messages) >= count)
 
     async def wait_note(self, event: str) -> dict[str, str | int | float]:
         await self.wait_until(lambda: any(name == event for name, _ in self.notes))
