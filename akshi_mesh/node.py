@@ -5,6 +5,7 @@ descends from a process that held it. Then key, database, engines; then agents, 
 the API, whose socket says that the node is ready.
 """
 
+import math
 import resource
 import signal
 import sys
@@ -33,6 +34,7 @@ from sandbox.host.scan import HostReport, scan
 from sandbox.host.supervisor import Supervisor
 from sandbox.host.zygote import Zygote
 from sandbox.worker import libc
+from sync.errors import DatabaseDamaged
 from sync.proto.task_events import AgentReady
 from sync.store.database import Database
 
@@ -104,11 +106,14 @@ async def _serve(start: Start, ground: Ground) -> None:
         parts.bound = await nursery.start(partial(parts.links.run, listen=listen))
         _keep_links(parts)
         control = NodeControl(parts)
+        damage, found = trio.open_memory_channel[DatabaseDamaged](math.inf)
+        nursery.start_soon(_end_of_damage, found)
         api = Api(
             control,
             token=start.token,
             version=metadata.version("akshi-mesh"),
             ended=nursery.cancel_scope.cancel,
+            damaged=damage.send_nowait,
         )
         await nursery.start(api.run, start.home.socket_path)
         parts.ready_s = round(time.perf_counter() - start.began_s, 3)
@@ -149,6 +154,11 @@ def _keep_links(parts: Parts) -> None:
     for spec in parts.config.agents:
         # Also where none may start: its tasks then fail with the reason, and do not wait mute.
         parts.mesh.tell_tasks(AgentReady(spec.name))
+
+
+async def _end_of_damage(found: trio.MemoryReceiveChannel[DatabaseDamaged]) -> None:
+    """End the node over what a request has found: wrong data is served to nobody."""
+    raise await found.receive()
 
 
 async def _stop_on_signal(scope: trio.CancelScope, supervisor: Supervisor) -> None:

@@ -6,6 +6,9 @@
 A message is taken in at once, in the task that read it. What gathers (receipts, checkpoints,
 messages to ourselves) is flushed by one task as soon as nothing else is ready to run, so that
 a burst of messages shares one signature and a lone one does not wait.
+
+While the disk takes nothing, a message waits where it is, so that its peer is held back and
+nothing is lost; what links have told us is owed to the engines, and told in order later.
 """
 
 import math
@@ -52,6 +55,8 @@ class Switchboard:
         self.refusals: dict[str, int] = {}
         self.is_linked: set[bytes] = set()
         self.trouble: StoreFull | StoreReadOnly | StoreBusy | None = None
+        self._well = trio.Event()  # set when a trouble is over
+        self._owed: deque[tuple[bytes, Callable[[], None]]] = deque()
 
     def connect(
         self, mesh: Mesh, links: Links, attempts: Attempts, revocations: Revocations
@@ -67,7 +72,7 @@ class Switchboard:
     ) -> NoReturn:
         """Drive timers and flushes until cancelled."""
         task_status.started()
-        self._mesh.link_up(self._me)
+        self._about_link(self._me, partial(self._mesh.link_up, self._me))
         while True:
             self._armed_for = self._mesh.deadline
             with trio.move_on_at(self._armed_for):
@@ -75,16 +80,21 @@ class Switchboard:
             self._work = trio.Event()  # before the work: what comes up meanwhile is not missed
             # Whatever else is ready takes its turn first, and its receipts join this flush.
             await trio.lowlevel.checkpoint()
-            if not self._in_trouble(self._catch_up):
-                continue
-            await trio.sleep(TROUBLE_PAUSE_S)
-            self._work.set()
+            if self._in_trouble(self._catch_up):
+                await trio.sleep(TROUBLE_PAUSE_S)
+                self._work.set()
 
     def _catch_up(self) -> None:
+        if self.trouble is not None:
+            self._mesh.touch()
+            log.info("store.well", why="the disk takes what is written again")
+            self.trouble = None
+            self._well.set()
         if trio.current_time() >= self._mesh.deadline:
             self._mesh.wake()
         for _ in range(len(self._local)):
-            self._mesh.message(self._me, ENVELOPE, self._local.popleft())
+            self._mesh.message(self._me, ENVELOPE, self._local[0])
+            self._local.popleft()
         if self._local:
             self._work.set()
         self._mesh.flush()
@@ -95,13 +105,20 @@ class Switchboard:
         A damaged database is no such trouble: it ends the node.
         """
         try:
+            while self._owed:
+                owed = self._owed[0]
+                owed[1]()
+                if self._owed and self._owed[0] is owed:  # telling may have ended the link
+                    self._owed.popleft()
             act()
         except (StoreFull, StoreReadOnly, StoreBusy) as failure:
             if self.trouble is None or str(self.trouble) != str(failure):
                 log.error("store.trouble", why=str(failure), hint=failure.hint)
+            if self.trouble is None:
+                self._well = trio.Event()
             self.trouble = failure
+            self._work.set()  # which looks whether the disk is well again
             return True
-        self.trouble = None
         return False
 
     # --- LinkSink ---------------------------------------------------------------------------------
@@ -109,20 +126,27 @@ class Switchboard:
     def link_up(self, peer: bytes) -> None:
         log.info("link.up", did=str(Did(peer)))
         self.is_linked.add(peer)
-        self._in_trouble(partial(self._mesh.link_up, peer))
+        self._about_link(peer, partial(self._mesh.link_up, peer))
         self._revocations.greet(peer, self.send)
 
     def link_down(self, peer: bytes, why: str) -> None:
         log.info("link.down", did=str(Did(peer)), why=why)
         self.is_linked.discard(peer)
-        self._in_trouble(partial(self._mesh.link_down, peer))
+        # What is owed of a link that has ended is nobody's business any more.
+        self._owed = deque((whose, tell) for whose, tell in self._owed if whose != peer)
+        self._about_link(peer, partial(self._mesh.link_down, peer))
 
     def link_room(self, peer: bytes) -> None:
-        self._in_trouble(partial(self._mesh.link_room, peer))
+        self._about_link(peer, partial(self._mesh.link_room, peer))
+
+    def _about_link(self, peer: bytes, tell: Callable[[], None]) -> None:
+        if self._in_trouble(tell):
+            self._owed.append((peer, tell))
 
     async def messages(self, peer: bytes, messages: Sequence[tuple[int, bytes]]) -> None:
-        # Not taken in is not acknowledged: the peer offers it again.
-        self._in_trouble(partial(self._mesh.messages, peer, messages))
+        # Until they are taken in, the link gives its peer no credit back.
+        while self._in_trouble(partial(self._mesh.messages, peer, messages)):
+            await self._well.wait()
 
     def note(self, event: str, **facts: str | int | float) -> None:
         log.warning(event, **facts)

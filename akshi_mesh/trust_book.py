@@ -4,13 +4,24 @@ Who must hear of a change registers a listener; it is called after the file was 
 with the store before and after. Reading is a dictionary look-up.
 """
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from identity.files import load_trust, save_trust
 from identity.trust import Trusted, TrustStore
+from sync.errors import StoreError, StoreFull, StoreReadOnly, StoreUnreadable
 
 Listener = Callable[[TrustStore, TrustStore], None]
+
+_KINDS: Final[dict[int, type[StoreError]]] = {
+    errno.ENOSPC: StoreFull,
+    errno.EDQUOT: StoreFull,
+    errno.EROFS: StoreReadOnly,
+    errno.EACCES: StoreReadOnly,
+    errno.EPERM: StoreReadOnly,
+}
 
 
 class TrustBook:
@@ -37,11 +48,19 @@ class TrustBook:
         self._listeners.append(listener)
 
     def replace(self, store: TrustStore) -> None:
-        """Write `store`, wait for the disk, then tell everybody."""
+        """Write `store`, wait for the disk, then tell everybody.
+
+        Raises:
+            StoreFull, StoreReadOnly, StoreUnreadable: it could not be written; nothing has changed.
+        """
         if store == self._store:
             return
         before = self._store
-        save_trust(self._home, store)
+        try:
+            save_trust(self._home, store)
+        except OSError as failure:
+            kind = _KINDS.get(failure.errno or 0, StoreUnreadable)
+            raise kind(str(self._home), (failure.strerror or "unusable").lower()) from failure
         self._store = store
         for listener in self._listeners:
             listener(before, store)

@@ -1,11 +1,24 @@
-"""What follows from a change of trust, at once: links, running tasks, shared journals."""
+"""What follows from a change of trust, at once: links, running tasks, shared journals.
+
+Links end whatever happens. What must be written as well is owed while the disk takes nothing,
+and done when it does again: a change of trust that is on disk is never half in force for long.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+import structlog
 
 from akshi_mesh.transport.address import Address
 from akshi_mesh.transport.links import Links
 from identity.trust import TrustStore
+from sync.errors import StoreBusy, StoreFull, StoreReadOnly
 from sync.mesh import Mesh
 from sync.proto.journal_events import PolicyChanged
 from sync.proto.task_events import TrustLost
+
+log = structlog.get_logger()
 
 
 class TrustEffects:
@@ -16,6 +29,7 @@ class TrustEffects:
         self._mesh = mesh
         self._links = links
         self._expired: set[bytes] = set()
+        self._owed: deque[Callable[[], None]] = deque()
 
     def changed(self, before: TrustStore, after: TrustStore) -> None:
         """Act on the difference of two stores; the newer one is on disk already."""
@@ -27,10 +41,7 @@ class TrustEffects:
             if were.get(key) != trusted:
                 self._expired.discard(key)
                 self.keep(key, trusted.address)
-        with self._mesh.transaction(fsync=before.accepted_forks != after.accepted_forks):
-            for author in after.accepted_forks - before.accepted_forks:
-                self._mesh.journals.accept_fork(author)
-            self._mesh.tell_journals(PolicyChanged())
+        self._do(partial(self._tell_journals, after.accepted_forks - before.accepted_forks))
 
     def keep(self, key: bytes, address: str | None) -> None:
         """Hold a link to a trusted node; without an address, it is for it to dial."""
@@ -44,8 +55,27 @@ class TrustEffects:
             if key not in self._expired and store.lookup(key, now_ms) is None:
                 self._expired.add(key)
                 self._lose(key)
-                self._mesh.tell_journals(PolicyChanged())
+                self._do(partial(self._tell_journals, frozenset()))
+
+    def settle(self) -> None:
+        """Do what is owed, in order, as far as the disk takes it."""
+        try:
+            while self._owed:
+                self._owed[0]()
+                self._owed.popleft()
+        except (StoreFull, StoreReadOnly, StoreBusy) as trouble:
+            log.error("store.trouble", why=str(trouble), hint=trouble.hint)
+
+    def _do(self, act: Callable[[], None]) -> None:
+        self._owed.append(act)
+        self.settle()
 
     def _lose(self, key: bytes) -> None:
         self._links.forget(key, "it is trusted no more")
-        self._mesh.tell_tasks(TrustLost(key))
+        self._do(partial(self._mesh.tell_tasks, TrustLost(key)))
+
+    def _tell_journals(self, accepted: frozenset[bytes]) -> None:
+        with self._mesh.transaction(fsync=bool(accepted)):
+            for author in accepted:
+                self._mesh.journals.accept_fork(author)
+            self._mesh.tell_journals(PolicyChanged())

@@ -37,10 +37,13 @@ class Upkeep:
     ) -> NoReturn:
         """Until cancelled."""
         task_status.started()
-        await self._attest_agents()
+        is_attested = False
         while True:
-            await trio.sleep(TICK_S)
             try:
+                if not is_attested:
+                    await self._attest_agents()
+                    is_attested = True
+                await trio.sleep(TICK_S)
                 await self._tick()
             except (StoreFull, StoreReadOnly, StoreBusy) as trouble:
                 log.error("store.trouble", why=str(trouble), hint=trouble.hint)
@@ -48,6 +51,7 @@ class Upkeep:
 
     async def _tick(self) -> None:
         parts = self._parts
+        self._effects.settle()
         self._effects.expire(parts.trust.store, parts.clock().wall_ms)
         if parts.search.is_behind:
             with parts.mesh.transaction():

@@ -148,6 +148,11 @@ class Mesh:
         with self.transaction():
             self.say(self.journals.handle(event, self._clock()))
 
+    def touch(self) -> None:
+        """Write what changes nothing: raises as a commit would if the disk takes nothing."""
+        with self.transaction():
+            self._database.touch()
+
     # --- time -----------------------------------------------------------------------------------
 
     @property

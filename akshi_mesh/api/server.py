@@ -4,6 +4,7 @@ import hmac
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from akshi_mesh.api.errors import BadRequest, BadToken, ControlError, NotKnown
 from akshi_mesh.api.openapi import document
 from akshi_mesh.api.operations import OPERATIONS, Operation
 from akshi_mesh.api.told import FAMILIES, told
+from sync.errors import DatabaseDamaged
 
 BODY_BYTES_MAX = 256 * 1024  # a task is at most 60 KiB, in hex or escapes four times that
 SOCKET_UMASK = 0o177  # the socket is 0600 from its first moment
@@ -34,12 +36,22 @@ class Api:
     """A service: construct, then ``await nursery.start(api.run, path)``."""
 
     def __init__(
-        self, control: Control, *, token: str, version: str, ended: Callable[[], None]
+        self,
+        control: Control,
+        *,
+        token: str,
+        version: str,
+        ended: Callable[[], None],
+        damaged: Callable[[DatabaseDamaged], None],
     ) -> None:
-        """`ended` is called when the answer to `stop` is out: then the node may end."""
+        """`ended` is called when the answer to `stop` is out: then the node may end.
+
+        `damaged` is called when a request found that the store is: then the node must end.
+        """
         assert token, "an empty token would let everybody in"
         self._control = control
         self._ended = ended
+        self._damaged = damaged
         self._token = token.encode()
         self._version = version
 
@@ -82,6 +94,8 @@ class Api:
                 return await endpoint(request)
             except ControlError as error:
                 return _refusal(error)
+            except DatabaseDamaged as damage:
+                return _Last(_refusal(told(damage)), partial(self._damaged, damage))
             except FAMILIES as error:
                 return _refusal(told(error))
 
@@ -161,7 +175,7 @@ class _Lines(Response):
 
 
 class _Last(Response):
-    """The answer to `stop`; whether it gets out or not, the node ends after it."""
+    """The last answer: to `stop`, or of a damaged store. Out or not, the node ends after it."""
 
     def __init__(self, answer: Response, ended: Callable[[], None]) -> None:
         super().__init__()

@@ -80,7 +80,13 @@ def running_node(home: Home) -> Iterator[None]:
     async def serve() -> None:
         token.append(trio.lowlevel.current_trio_token())
         shown = home.api_token()
-        api = Api(FakeControl(), token=shown, version="0.1.0", ended=scope.cancel)
+        api = Api(
+            FakeControl(),
+            token=shown,
+            version="0.1.0",
+            ended=scope.cancel,
+            damaged=lambda _: None,
+        )
         with scope, home.lock():
             async with trio.open_nursery() as nursery:
                 await nursery.start(api.run, home.socket_path)

@@ -31,7 +31,7 @@ def socket_path() -> Iterator[Path]:
 
 
 def _api(control: Control, ended: Callable[[], None] = lambda: None) -> Api:
-    return Api(control, token=TOKEN, version="0.1.0", ended=ended)
+    return Api(control, token=TOKEN, version="0.1.0", ended=ended, damaged=lambda _: None)
 
 
 @asynccontextmanager
