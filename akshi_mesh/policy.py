@@ -10,6 +10,7 @@ from akshi_mesh.config.model import Config
 from akshi_mesh.trust_book import TrustBook
 from identity.did import Did
 from sandbox.agent_spec import AgentSpec
+from sync.proto.task_states import REFUSED_RIGHT
 
 
 class NodePolicy:
@@ -24,9 +25,8 @@ class NodePolicy:
     def may_task(self, peer: bytes, agent: str) -> str | None:
         """None, or why not; rights are checked first, so that names of agents stay private."""
         if peer != self._me and not self._trust.covers(peer, "a2a", agent):
-            return (
-                f"no right a2a:{agent}; there: akshi-node trust add {Did(peer)} --allow a2a:{agent}"
-            )
+            command = f"akshi-node trust add {Did(peer)} --allow a2a:{agent}"
+            return f"{REFUSED_RIGHT}a2a:{agent}; there: {command}"
         if agent not in self._agents:
             return f"no agent {agent!r} on this node"
         return None

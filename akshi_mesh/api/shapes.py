@@ -109,8 +109,9 @@ class TaskInfo(TypedDict):
     """One task, sent or received. `state` is A2A 1.0's, e.g. ``TASK_STATE_COMPLETED``.
 
     `delivery` is ours: queued, acknowledged, expired, refused (sent tasks) or accepted
-    (received ones). `why` says what refused, failed or expired it. `result` is the A2A
-    Task once there is one; `text` its text parts joined, for people.
+    (received ones). `why` says what refused, failed or expired it; a peer's own
+    words are quoted after its name. `result` is the A2A Task once there is one; `text` its text
+    parts joined, for people.
     """
 
     id: str

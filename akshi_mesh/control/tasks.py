@@ -8,6 +8,7 @@ import trio
 
 from akshi_mesh.api.errors import BadRequest, Denied, NotKnown
 from akshi_mesh.api.shapes import TaskEvent, TaskInfo
+from akshi_mesh.control.refusals import quoted, remedy_there
 from akshi_mesh.parts import Parts
 from identity.did import Did
 from sandbox.agent_address import AgentAddress
@@ -157,7 +158,7 @@ class TaskControl:
             "delivery": self._delivery(view),
             "state": view.state.value,
             "final": view.is_ended,
-            "why": view.reason,
+            "why": self.why_of(view),
             "hint": self._hint(view),
             "text": artifact_text(result),
             "created_ms": view.created_ms,
@@ -172,10 +173,16 @@ class TaskControl:
         sent = self._parts.tables.sent.get(view.id)
         return (sent.counted if sent else Counted.QUEUED).name.lower()
 
+    def why_of(self, view: TaskView) -> str:
+        """Why it did not go well; a peer's words as its words."""
+        if view.is_by_peer and view.peer != self._parts.me and view.reason:
+            return quoted(self._parts.name_of(view.peer), view.reason)
+        return view.reason
+
     def _hint(self, view: TaskView) -> str:
         """What its owner can do about a task that waits or was refused."""
         if view.is_ended or view.role == "received":
-            return ""
+            return remedy_there(view, me=self._parts.did)
         link = next((link for link in self._parts.links.links() if link.peer == view.peer), None)
         if link is None or link.state == "up":
             return ""

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from akshi_mesh.api.errors import NotKnown
 from akshi_mesh.api.shapes import Why
 from akshi_mesh.cli import output
+from akshi_mesh.control.refusals import remedy_here
 from akshi_mesh.control.tasks import ID_DIGITS, TaskControl
+from akshi_mesh.inert import inert
 from identity.did import Did
 from identity.envelope import Kind
 from sync.errors import UnknownTask
@@ -34,11 +36,13 @@ class WhyControl(TaskControl):
             facts = parts.mesh.tasks.views.why(task_id, parts.clock())
         except UnknownTask as unknown:
             raise NotKnown(str(unknown), hint="akshi-node task list") from unknown
-        peer = parts.name_of(bytes.fromhex(str(facts["peer"])))
-        tell = _sent if facts["role"] == "sent" else _received
-        story = [line for line in tell(facts, peer) if line]
-        info = self._info(parts.mesh.tasks.views.get(task_id))
-        hint = info["hint"] or _command_in(str(facts["reason"]))
+        view = parts.mesh.tasks.views.get(task_id)
+        peer = parts.name_of(view.peer)
+        tell = _sent if view.role == "sent" else _received
+        # Others' words are in the reason; whatever they are, a line of the story stays one line.
+        told = tell({**facts, "reason": self.why_of(view)}, peer)
+        story = [inert(line) for line in told if line]
+        hint = self._info(view)["hint"] or remedy_here(view)
         return {"id": task_id.hex(), "kind": "task", "story": story, "hint": hint}
 
     def _other_envelope(self, any_id: str) -> Why | None:
@@ -64,7 +68,9 @@ class WhyControl(TaskControl):
         for place in places:
             author = parts.name_of(bytes.fromhex(str(place["author"])))
             story.append(f"entry {place['seq']} of a log of {author} in journal {place['journal']}")
-            story.append(f"epoch {place['epoch']}, written for {place['originator']}")
+            story.append(f"epoch {place['epoch']}")
+            if place["originator"]:
+                story.append(inert(f"for {place['originator']}, says its author"))
             if place["task"]:
                 story.append(f"by task {place['task']}")
             story.append(_visibility(place))
@@ -128,9 +134,3 @@ def _visibility(place: Mapping[str, object]) -> str:
     if not place["covered"]:
         return "out of the view: no signature covers it yet"
     return "out of the view: its time is ahead of ours, or an earlier log of its author is forked"
-
-
-def _command_in(reason: str) -> str:
-    """The command that a refusal ends with, if it names one."""
-    at = reason.find("akshi-node ")
-    return reason[at:] if at >= 0 else ""

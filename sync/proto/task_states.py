@@ -43,6 +43,10 @@ class Disposition(enum.IntEnum):
     UNKNOWN = 7  # about a task that is not here
 
 
+# How the reason begins when the right to task this agent is what is missing.
+REFUSED_RIGHT = "no right "
+
+
 class Counted(enum.IntEnum):
     """Under which heading of the ledger a sent task stands; each under exactly one."""
 

@@ -35,6 +35,7 @@ class TaskView:
     reason: str  # why it did not go well; empty if it did
     progress: str | None  # A2A TaskStatusUpdateEvent, JSON: the latest
     result: str | None  # A2A Task, JSON: how it ended
+    is_by_peer: bool = False  # the reason is what the peer says, not what we know
 
     @property
     def is_ended(self) -> bool:
@@ -177,4 +178,5 @@ def _view_sent(task: SentTask) -> TaskView:
         reason=reason,
         progress=task.progress,
         result=task.result,
+        is_by_peer=task.answered or task.counted is Counted.REFUSED,
     )

@@ -295,13 +295,13 @@ class Sending:
                 self._post.keep(outgoing)
                 return [Changed(task.id)]
             case Disposition.EXPIRED:
-                why = line.reason or "expired before the peer had it"
-                return self._end(task, Counted.EXPIRED, Failed("expired", why), now)
+                expired = Failed("expired", "expired before the peer had it")
+                return self._end(task, Counted.EXPIRED, expired, now)
             case Disposition.CONFLICT:
-                why = line.reason or "the peer has another task with this message id"
+                why = line.reason or "another task has this message id"
                 return self._end(task, Counted.REFUSED, Rejected("conflict", why), now)
             case _:
-                why = line.reason or "the peer refused it"
+                why = line.reason or "no reason given"
                 return self._end(task, Counted.REFUSED, Rejected("refused", why), now)
 
     def _end(self, task: SentTask, counted: Counted, outcome: Outcome, now: Moment) -> list[Effect]:

@@ -85,7 +85,8 @@ def test_a_right_is_missing(alice: Node, bob: Node) -> None:
     command = f"akshi-node trust add {alice.did} --allow a2a:echo"
     refused = alice.type("task", "send", "bob/echo", "hello")
     assert refused.code == 3
-    assert f"refused: no right a2a:echo; there: {command}" in refused.err
+    assert f'refused: bob says "no right a2a:echo; there: {command}"' in refused.err
+    assert f"hint: on the other machine: {command}" in refused.err
     task = refused.err.split("task ", 1)[1].split()[0]
     why = alice.must("why", task)
     assert command in why.out
