@@ -29,7 +29,7 @@ class StoreError(SyncError):
 class StoreFull(StoreError):
     """The disk is full. What was acknowledged is safe; nothing new is accepted."""
 
-    hint = "free disk space, then start the node again: akshi-node run"
+    hint = "free disk space; a node that runs goes on by itself, else: akshi-node run"
 
 
 class StoreReadOnly(StoreError):
