@@ -11,6 +11,7 @@ import structlog
 
 from akshi_mesh.trust_book import TrustBook
 from identity.did import Did
+from identity.keys import twin
 from sync.proto.messages import ENVELOPE
 from sync.store.database import Database
 
@@ -20,7 +21,9 @@ CREATE TABLE IF NOT EXISTS revocations (
     data BLOB NOT NULL
 ) STRICT, WITHOUT ROWID
 """
-TOLD_MAX = 1_024  # on one link; who knows more keys that were lost has other worries
+# Who knows of more keys that were lost has other worries.
+TOLD_MAX = 1_024  # on one link
+HEARSAY_MAX = 256  # told by peers, of keys that are not trusted here: anybody can make those up
 
 log = structlog.get_logger()
 
@@ -42,7 +45,13 @@ class Revocations:
         self._linked = linked
 
     def take(self, author: bytes, data: bytes, tell: Tell) -> None:
-        """Drop `author` for good, then pass the news on. A known one changes nothing."""
+        """Drop `author` for good, then pass the news on. A known one changes nothing.
+
+        Proofs cost their maker nothing but fresh keys and are kept for ever, so those of keys that
+        mean nothing here are passed over once there are HEARSAY_MAX.
+        """
+        if not self._matters(author) and len(self._trust.store.revoked) >= HEARSAY_MAX:
+            return
         with self._database.transaction(fsync=True):
             self._database.execute(
                 "INSERT OR IGNORE INTO revocations VALUES (?, ?)", (author, data)
@@ -53,6 +62,10 @@ class Revocations:
         log.warning("trust.revoked", did=str(Did(author)))
         for peer in self._linked() - {author}:
             tell(peer, ENVELOPE, data)
+
+    def _matters(self, author: bytes) -> bool:
+        store = self._trust.store
+        return author in store.revoked or any(store.get(key) for key in (author, twin(author)))
 
     def greet(self, peer: bytes, tell: Tell) -> None:
         """Tell a peer whose link came up."""

@@ -61,6 +61,7 @@ class TrustControl:
 
     async def trust_revoked(self, revocation: bytes) -> TrustedInfo:
         author = open_revocation(revocation, network=self._parts.config.mesh.network)
+        self._parts.trust.revoke(author)  # whatever the room for what peers tell
         self._parts.switchboard.revoked(author, revocation)
         return self._trusted(author)
 
