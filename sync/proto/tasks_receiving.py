@@ -136,6 +136,8 @@ class Receiving:
         assert task is not None, "an unfinished task is not purged"
         if task.finished_ms is not None:
             return []
+        if isinstance(outcome, Cancelled):
+            outcome = Cancelled(task.reason or outcome.why)
         return [*self._finish(task, outcome, now), *self._start(task.agent, now)]
 
     def attempt_lost(self, task_id: bytes, now: Moment) -> list[Effect]:
@@ -280,7 +282,7 @@ class Receiving:
 
     def _begin(self, row: ReceivedTask, now: Moment) -> list[Effect]:
         if row.cancel:
-            return self._finish_idle(row, Cancelled(), now)
+            return self._finish_idle(row, Cancelled(row.reason), now)
         if row.expires_ms <= self._post.clock_ms(now):
             return self._expire(row, now)
         reason = self._policy.may_task(row.peer, row.agent)
@@ -297,7 +299,7 @@ class Receiving:
             return []
         if task.id not in self._running:
             return self._finish_idle(task, Cancelled(why), now)
-        self._store.received.set_cancel(task.id)
+        self._store.received.set_cancel(task.id, why)
         return [CancelAttempt(task.id)]
 
     def _expire(self, task: ReceivedTask, now: Moment) -> list[Effect]:

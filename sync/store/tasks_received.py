@@ -78,8 +78,10 @@ class ReceivedTasks:
         )
         return [row[0] for row in rows]
 
-    def set_cancel(self, task_id: bytes) -> None:
-        self._db.execute("UPDATE tasks_received SET cancel = 1 WHERE id = ?", (task_id,))
+    def set_cancel(self, task_id: bytes, why: str) -> None:
+        self._db.execute(
+            "UPDATE tasks_received SET cancel = 1, reason = ? WHERE id = ?", (why, task_id)
+        )
 
     def finish(
         self, task_id: bytes, *, finished_ms: int, reason: str, result: str, outbox: int
