@@ -10,13 +10,14 @@ from typing import Self
 
 from akshi_mesh.transport.handshake import Dialling
 from akshi_mesh.transport.records import RecordReader, RecordWriter
-from akshi_mesh.transport.wire import ENVELOPE, READY, pack
+from akshi_mesh.transport.wire import CREDIT, ENVELOPE, HEADER_BYTES, READY, pack, unpack_credit
 from identity.did import Did
 from identity.envelope import Kind, seal
 from identity.keys import SigningKey
 from tests.promises.world import WAIT_S, Node
 
 NETWORK = "akshi"
+WINDOW_BYTES = 65_536
 PATIENCE_S = 8.0  # longer than a node waits for a first record
 
 
@@ -89,6 +90,7 @@ class Visitor:
     stream: socket.socket
     writer: RecordWriter
     reader: RecordReader
+    room: int = WINDOW_BYTES
 
     @classmethod
     @contextlib.contextmanager
@@ -103,6 +105,14 @@ class Visitor:
 
     def send(self, message_type: int, body: bytes) -> None:
         self.stream.sendall(self.writer.seal(pack(message_type, body), 0))
+
+    def say(self, envelope: bytes) -> None:
+        """Send an envelope as an honest sender does: as far as there is credit."""
+        while self.room < len(envelope) + HEADER_BYTES:
+            lane, amount = unpack_credit(self.hear(CREDIT))
+            self.room += amount if lane == 0 else 0
+        self.room -= len(envelope) + HEADER_BYTES
+        self.send(ENVELOPE, envelope)
 
     def hear(self, message_type: int) -> bytes:
         """The next message of this type; others are passed over."""
