@@ -12,10 +12,14 @@ from typing import Self
 from akshi_mesh.api.errors import NotKnown
 from akshi_mesh.api.shapes import CheckReport, EntryInfo, EntryPage, Finding, JournalInfo
 from akshi_mesh.config.model import Scope
+from identity.attestation import open_attestation
 from identity.did import Did
+from identity.errors import IdentityError
 from sync.hybrid_clock import wall_of
+from sync.proto.task_bodies import AGENT
 from sync.store.database import Database
 from sync.store.fsck import LogCheck, check_journals
+from sync.store.journals import Journals as JournalTables
 from sync.store.journals_schema import JOURNALS_SCHEMA
 from sync.store.journals_view import Seen, View
 from sync.store.search import Search
@@ -31,16 +35,26 @@ class JournalBook:
         network: str,
         scopes: Mapping[str, Scope],
         now_ms: Callable[[], int],
+        name_of: Callable[[bytes], str] = lambda key: str(Did(key)),
     ) -> None:
+        """`name_of` is how people here call a node."""
         self._database = database
         self._network = network
         self._scopes = scopes
         self._now_ms = now_ms
+        self._name_of = name_of
+        self._writers: dict[bytes, str] = {}
 
     @classmethod
     @contextmanager
     def at(
-        cls, path: Path, *, network: str, scopes: Mapping[str, Scope], now_ms: Callable[[], int]
+        cls,
+        path: Path,
+        *,
+        network: str,
+        scopes: Mapping[str, Scope],
+        now_ms: Callable[[], int],
+        name_of: Callable[[bytes], str],
     ) -> Iterator[Self]:
         """The journals in the store at `path`; none if no node ever ran there."""
         if path.exists():
@@ -48,7 +62,7 @@ class JournalBook:
         else:
             database = Database.open(":memory:", schemas=JOURNALS_SCHEMA)
         try:
-            yield cls(database, network=network, scopes=scopes, now_ms=now_ms)
+            yield cls(database, network=network, scopes=scopes, now_ms=now_ms, name_of=name_of)
         finally:
             database.close()
 
@@ -61,11 +75,11 @@ class JournalBook:
             journal, after=after or "", limit=limit, now_ms=self._now_ms()
         )
         more = str(seen[-1].cursor) if len(seen) == limit else None
-        return {"entries": [entry_info(journal, one) for one in seen], "after": more}
+        return {"entries": [self.entry(journal, one) for one in seen], "after": more}
 
     def journal_search(self, journal: str, *, query: str, limit: int) -> list[EntryInfo]:
         hits = Search(self._database).find(journal, query, limit=limit, now_ms=self._now_ms())
-        return [entry_info(journal, hit.seen, score=hit.score) for hit in hits]
+        return [self.entry(journal, hit.seen, score=hit.score) for hit in hits]
 
     def journal_verify(self, journal: str | None) -> CheckReport:
         """One finding for each log.
@@ -78,6 +92,39 @@ class JournalBook:
             raise NotKnown(f"no journal {journal!r} here", hint="akshi-node journal list")
         return {"ok": check.is_sound, "findings": [_finding(log) for log in check.logs]}
 
+    def entry(self, journal: str, seen: Seen, *, score: float | None = None) -> EntryInfo:
+        """One entry in its place."""
+        return {
+            "id": seen.entry.nonce.hex(),
+            "journal": journal,
+            "author": str(Did(seen.author)),
+            "writer": self._writer(seen.author),
+            "epoch": seen.epoch.hex(),
+            "seq": seen.cursor.seq,
+            "at_ms": wall_of(seen.entry.time),
+            "tag": seen.entry.tag,
+            "text": seen.entry.text,
+            "originator": seen.entry.originator,
+            "task_id": None if seen.entry.task_id is None else seen.entry.task_id.hex(),
+            "score": score,
+        }
+
+    def _writer(self, author: bytes) -> str:
+        """How people call who signed: a node, or an agent that a node vouches for."""
+        if author not in self._writers:
+            self._writers[author] = self._attested(author) or self._name_of(author)
+        return self._writers[author]
+
+    def _attested(self, author: bytes) -> str | None:
+        data = JournalTables(self._database, network=self._network).attestation(author)
+        if data is None:
+            return None
+        try:
+            word = open_attestation(data, network=self._network, now_ms=self._now_ms())
+        except IdentityError:  # out of its time; it was checked when it came
+            return None
+        return f"{self._name_of(word.node)}/{word.name}" if AGENT.fullmatch(word.name) else None
+
     def _info(self, view: View, name: str) -> JournalInfo:
         counts = view.counts(name)
         return {
@@ -87,23 +134,6 @@ class JournalBook:
             "logs": counts["logs"],
             "frozen": counts["frozen"],
         }
-
-
-def entry_info(journal: str, seen: Seen, *, score: float | None = None) -> EntryInfo:
-    """One entry in its place."""
-    return {
-        "id": seen.entry.nonce.hex(),
-        "journal": journal,
-        "author": str(Did(seen.author)),
-        "epoch": seen.epoch.hex(),
-        "seq": seen.cursor.seq,
-        "at_ms": wall_of(seen.entry.time),
-        "tag": seen.entry.tag,
-        "text": seen.entry.text,
-        "originator": seen.entry.originator,
-        "task_id": None if seen.entry.task_id is None else seen.entry.task_id.hex(),
-        "score": score,
-    }
 
 
 def _finding(log: LogCheck) -> Finding:

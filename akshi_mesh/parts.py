@@ -63,5 +63,4 @@ class Parts:
         """How people call this node: `self`, its petname, or its DID."""
         if public_key == self.me:
             return "self"
-        trusted = self.trust.store.get(public_key)
-        return (trusted.petname if trusted else None) or str(Did(public_key))
+        return self.trust.store.name_of(public_key)

@@ -106,6 +106,11 @@ class TrustStore:
     def by_petname(self, petname: str) -> Trusted | None:
         return next((t for t in self._trusted.values() if t.petname == petname), None)
 
+    def name_of(self, public_key: bytes) -> str:
+        """How its owner calls this node: the petname, or the DID."""
+        trusted = self._trusted.get(public_key)
+        return (trusted.petname if trusted else None) or str(Did(public_key))
+
     def add(
         self,
         public_key: bytes,

@@ -143,11 +143,16 @@ class TaskEvent(TypedDict):
 
 
 class EntryInfo(TypedDict):
-    """One journal entry in the merged view."""
+    """One journal entry in the merged view.
+
+    `author` is the key that signed it and `writer` how people call that: a petname or a DID, with
+    ``/agent`` if that node vouches for the key. `originator` is the author's word.
+    """
 
     id: str
     journal: str
     author: str
+    writer: str
     epoch: str
     seq: int
     at_ms: int

@@ -123,6 +123,7 @@ def _reading(session: Session) -> Iterator[Journals]:
         node.whoami()
     except NoNode:
         from akshi_mesh.journal_book import JournalBook
+        from identity.files import load_trust
 
         config = session.config()
         with JournalBook.at(
@@ -130,6 +131,7 @@ def _reading(session: Session) -> Iterator[Journals]:
             network=config.mesh.network,
             scopes={journal.name: journal.scope for journal in config.journals},
             now_ms=lambda: time.time_ns() // 1_000_000,
+            name_of=load_trust(session.home.path).name_of,
         ) as book:
             yield book
     else:
@@ -141,9 +143,16 @@ def _print(session: Session, entries: "list[EntryInfo]", *, empty: str) -> None:
         entries,
         lambda entry: (
             output.when(entry["at_ms"]),
-            entry["originator"] or entry["author"],
+            entry["writer"],
+            _claim(entry),
             entry["tag"] or "-",
             entry["text"],
         ),
         empty=empty,
     )
+
+
+def _claim(entry: "EntryInfo") -> str:
+    """For whom it was written, as its author says; nobody else has signed that."""
+    originator = entry["originator"]
+    return f"for {originator}" if originator not in ("", entry["author"]) else "-"

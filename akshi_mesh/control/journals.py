@@ -8,7 +8,7 @@ import trio
 
 from akshi_mesh.api.shapes import AuditLine, CheckReport, EntryInfo, EntryPage, Finding, JournalInfo
 from akshi_mesh.audit_log import AuditLog
-from akshi_mesh.journal_book import JournalBook, entry_info
+from akshi_mesh.journal_book import JournalBook
 from akshi_mesh.parts import Parts
 from sync.store.database import Database
 
@@ -33,7 +33,7 @@ class JournalControl:
             parts.mesh.say(parts.mesh.journals.flush(now))
         newest = parts.view.last(journal, limit=16, now_ms=now.wall_ms)
         seen = next(one for one in reversed(newest) if one.entry.nonce.hex() == entry_id)
-        return entry_info(journal, seen)
+        return self._book(parts.database, now.wall_ms).entry(journal, seen)
 
     async def journal_read(self, journal: str, *, after: str | None, limit: int) -> EntryPage:
         return await self._in_thread(
@@ -99,6 +99,7 @@ class JournalControl:
             network=config.mesh.network,
             scopes={journal.name: journal.scope for journal in config.journals},
             now_ms=lambda: now_ms,
+            name_of=self._parts.name_of,
         )
 
 

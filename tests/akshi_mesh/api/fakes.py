@@ -264,6 +264,7 @@ def _entry(journal: str, tag: str, text: str) -> shapes.EntryInfo:
         "id": "cd" * 32,
         "journal": journal,
         "author": DID,
+        "writer": "ann",
         "epoch": "00" * 16,
         "seq": 0,
         "at_ms": 1_000,
