@@ -19,7 +19,7 @@ from sandbox import ports
 from sandbox.errors import AgentBusy
 from sandbox.host.supervisor import Supervisor
 from sync.clock import Moment
-from sync.errors import StoreBusy, StoreFull, StoreReadOnly
+from sync.errors import StoreBusy, StoreError, StoreFull, StoreReadOnly
 from sync.journal_errors import JournalError
 from sync.mesh import Mesh
 from sync.proto import task_states
@@ -58,7 +58,7 @@ class Attempts:
         self._supervisor.cancel(task_id)
 
     async def _attempt(self, attempt: StartAttempt) -> None:
-        outcome = await self._outcome(attempt)
+        outcome = await self._outcome_on_a_well_disk(attempt)
         while outcome is not None:
             try:
                 self._end(attempt, outcome)
@@ -68,9 +68,26 @@ class Attempts:
                 outcome = task_states.Failed("journal", str(refusal))
                 continue
             except (StoreFull, StoreReadOnly, StoreBusy) as trouble:
-                task = attempt.task_id.hex()
-                log.error("task.unsaved", id=task, why=str(trouble), hint=trouble.hint)
+                _log_unsaved(attempt, trouble)
             await trio.sleep(TROUBLE_PAUSE_S)
+
+    async def _outcome_on_a_well_disk(self, attempt: StartAttempt) -> task_states.Outcome | None:
+        """A failure while the disk took nothing is not the task's: it gets another attempt."""
+        while True:
+            before = self._mesh.failures
+            outcome = await self._outcome(attempt)
+            if not isinstance(outcome, task_states.Failed) or self._mesh.failures == before:
+                return outcome
+            await self._wait_well(attempt)
+
+    async def _wait_well(self, attempt: StartAttempt) -> None:
+        while True:
+            await trio.sleep(TROUBLE_PAUSE_S)
+            try:
+                self._mesh.touch()
+                return
+            except (StoreFull, StoreReadOnly, StoreBusy) as trouble:
+                _log_unsaved(attempt, trouble)
 
     def _end(self, attempt: StartAttempt, outcome: task_states.Outcome) -> None:
         now = self._clock()
@@ -110,3 +127,8 @@ class Attempts:
                 return None
             case _:
                 assert_never(ended)
+
+
+def _log_unsaved(attempt: StartAttempt, trouble: StoreError) -> None:
+    task = attempt.task_id.hex()
+    log.error("task.unsaved", id=task, why=str(trouble), hint=trouble.hint)

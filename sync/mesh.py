@@ -148,6 +148,11 @@ class Mesh:
         with self.transaction():
             self.say(self.journals.handle(event, self._clock()))
 
+    @property
+    def failures(self) -> int:
+        """How many statements the disk was in the way of, so far."""
+        return self._database.failures
+
     def touch(self) -> None:
         """Write what changes nothing: raises as a commit would if the disk takes nothing."""
         with self.transaction():

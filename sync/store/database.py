@@ -136,6 +136,7 @@ class Database:
         self._failure: Exception | None = None
         self._log: int | None = None  # descriptor of the write-ahead log, once it was synced
         self.commits = 0  # outermost commits so far
+        self.failures = 0  # statements that the disk, or another program, was in the way of
         self.syncs = 0  # those of them that a power cut cannot undo
 
     @classmethod
@@ -313,6 +314,7 @@ class Database:
 
     def _explained(self, error: apsw.Error) -> Exception:
         self._failure = explained(error, self._connection)
+        self.failures += isinstance(self._failure, StoreError)
         return self._failure
 
     def _undo(self, depth: int) -> None:
