@@ -10,8 +10,9 @@ KNOWN_MAX: Final = (
 )
 REFUSED_MAX: Final = 4_096  # authors that a peer refuses; at the bound the oldest is told again
 ATTESTED_MAX: Final = 4_096  # authors whose attestation was sent
-SERVED_MAX: Final = 4  # times one stretch is sent to one peer between two reconciliations
-PROBES_MAX: Final = 128  # leaves told to one peer between two reconciliations
+BUDGET_S: Final = 5.0  # half a period of reconciliation, so that each has its budget
+SERVED_MAX: Final = 4  # times one stretch is sent to one peer in BUDGET_S
+PROBES_MAX: Final = 128  # leaves told to one peer in BUDGET_S
 
 
 @dataclass(slots=True)
@@ -21,6 +22,7 @@ class Link:
     peer: bytes
     mine: tuple[str, ...]
     reconcile_s: float
+    budgets_s: float  # since when the budgets below are spent
     theirs: frozenset[str] | None = None  # None until they have told
     refused: dict[tuple[str, bytes], None] = field(default_factory=dict)  # by the peer
     told: dict[tuple[str, bytes], None] = field(default_factory=dict)  # refusals we have sent
@@ -53,7 +55,11 @@ class Link:
         self.probes += 1
         return self.probes <= PROBES_MAX
 
-    def renew_budgets(self) -> None:
+    def renew_budgets(self, now_s: float) -> None:
+        """Once a period, by our clock alone: nothing that a peer says renews what it may ask."""
+        if now_s - self.budgets_s < BUDGET_S:
+            return
+        self.budgets_s = now_s
         self.served.clear()
         self.probes = 0
         self.names_answered = False

@@ -96,7 +96,7 @@ class Journals(Writer):
         match event:
             case LinkUp(peer):
                 self._drop(peer)
-                link = Link(peer, self._sharing.names(peer), self._next_reconcile(now))
+                link = Link(peer, self._sharing.names(peer), self._next_reconcile(now), now.mono_s)
                 self._sharing.links[peer] = link
                 return [self._sharing.send(link, messages.Names(link.mine))]
             case LinkDown(peer):
@@ -117,7 +117,6 @@ class Journals(Writer):
         for link in self._sharing.links.values():
             if link.reconcile_s <= now.mono_s:
                 link.reconcile_s = self._next_reconcile(now)
-                link.renew_budgets()
                 if link.theirs is None:
                     effects.append(self._sharing.send(link, messages.Names(link.mine)))
                 else:
@@ -176,6 +175,7 @@ class Journals(Writer):
         link = self._sharing.links.get(peer)
         if link is None:
             return []  # it came while its link was being closed
+        link.renew_budgets(now.mono_s)
         try:
             message = messages.parse(body)
         except JournalError as failure:
@@ -223,7 +223,6 @@ class Journals(Writer):
                 link.note_size(row.log, row.size)
             # We are spared saying the same: quiet links cost one message a period.
             link.reconcile_s = self._next_reconcile(now)
-            link.renew_budgets()
             return []
         # One side speaks first, or each would send the whole vector.
         if self._me > link.peer:

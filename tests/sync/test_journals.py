@@ -16,11 +16,12 @@ from sync.journal_errors import (
     MalformedJournalName,
     TooManyEpochs,
 )
+from sync.proto.have_vector import digest
 from sync.proto.journal_events import LinkRoom, Misbehaved, PolicyChanged, Received, Send
 from sync.proto.journal_link import SERVED_MAX
-from sync.proto.journal_messages import Entries, Want, encode, parse
+from sync.proto.journal_messages import Digest, Entries, Names, Row, Want, encode, parse
 from sync.proto.journals import SOON_S
-from tests.sync.journal_mesh import NETWORK, Mesh
+from tests.sync.journal_mesh import NETWORK, Mesh, Node
 
 
 def test_an_entry_is_on_the_other_node_at_once() -> None:
@@ -31,6 +32,43 @@ def test_an_entry_is_on_the_other_node_at_once() -> None:
     mesh.settle()
     assert mesh.nodes[1].texts(mesh.now) == ["hello"]
     mesh.assert_converged()
+
+
+def shown(node: Node, to: Node) -> list[Row]:
+    """What `node` has in common with `to`."""
+    sharing = node.engine._sharing
+    return sharing.rows(sharing.links[to.id])
+
+
+def test_names_that_come_again_start_no_endless_conversation() -> None:
+    """Two equal nodes once answered each other's names for ever, half a core each."""
+    mesh = Mesh(2)
+    one, two = mesh.nodes
+    mesh.connect_all()
+    mesh.write(one, "something to be equal about")
+    mesh.settle(1)
+    mesh.sent.clear()
+    names, same = Names(("notes",)), Digest(digest(shown(one, two)))
+    mesh.queue += [(two.id, one.id, encode(message)) for message in (names, same, names)]
+    mesh.settle()
+    assert len(mesh.sent) < 20
+
+
+def test_a_peer_that_is_always_equal_renews_no_budget() -> None:
+    mesh = Mesh(2)
+    one, two = mesh.nodes
+    mesh.connect_all()
+    mesh.write(one, "wanted")
+    mesh.settle(1)
+    mesh.sent.clear()
+    (log,) = one.view.logs("notes")
+    want = encode(Want(log.log, 0, False))
+    same = encode(Digest(digest(shown(one, two))))
+    for _ in range(3 * SERVED_MAX):
+        for body in (want, same):
+            mesh.perform(one, one.handle(Received(two.id, body), mesh.now))
+    served = [body for _, _, body in mesh.sent if isinstance(parse(body), Entries)]
+    assert len(served) <= SERVED_MAX
 
 
 def test_two_nodes_append_while_parted_and_converge_when_they_meet() -> None:
