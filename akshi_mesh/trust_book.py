@@ -41,6 +41,10 @@ class TrustBook:
         """Whom to serve now; None for everybody else."""
         return self._store.lookup(public_key, self._now_ms())
 
+    def is_out(self, public_key: bytes) -> bool:
+        """Whether this node is not to be served now: never added, removed, revoked or expired."""
+        return self.lookup(public_key) is None
+
     def covers(self, public_key: bytes, act: str, target: str) -> bool:
         return self._store.covers(public_key, act, target, self._now_ms())
 

@@ -183,6 +183,8 @@ class TaskControl:
         """What its owner can do about a task that waits or was refused."""
         if view.is_ended or view.role == "received":
             return remedy_there(view, me=self._parts.did)
+        if self._parts.trust.is_out(view.peer) and view.peer != self._parts.me:
+            return f"akshi-node trust add {Did(view.peer)}"
         link = next((link for link in self._parts.links.links() if link.peer == view.peer), None)
         if link is None or link.state == "up":
             return ""

@@ -116,13 +116,20 @@ class TrustControl:
             "name": trusted.petname if trusted else None,
             "address": _address(link, trusted),
             "state": _state(link),
-            "why": "" if link is None or link.state == "up" else (link.last_failure or ""),
+            "why": self._why_down(key, link),
             "since_ms": since_ms,
             "dialled_by_us": bool(link and link.dialled_by_us),
             "bytes_in": link.bytes_received if link else 0,
             "bytes_out": link.bytes_sent if link else 0,
             "tasks": tasks,
         }
+
+    def _why_down(self, key: bytes, link: LinkInfo | None) -> str:
+        if link is not None and link.state == "up":
+            return ""
+        if self._parts.trust.is_out(key):
+            return "its trust has ended"
+        return (link.last_failure or "") if link else ""
 
 
 def _address(link: LinkInfo | None, trusted: Trusted | None) -> str | None:

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from akshi_mesh.api.errors import NotKnown
 from akshi_mesh.api.shapes import Why
 from akshi_mesh.cli import output
-from akshi_mesh.control.refusals import remedy_here
+from akshi_mesh.control.refusals import quoted, remedy_here
 from akshi_mesh.control.tasks import ID_DIGITS, TaskControl
 from akshi_mesh.inert import inert
 from identity.did import Did
 from identity.envelope import Kind
 from sync.errors import UnknownTask
-from sync.proto.task_views import Fact
+from sync.proto.task_states import CLOCK_AHEAD
+from sync.proto.task_views import Fact, TaskView
 from sync.store.tasks_find import find_offered
 
 Facts = Mapping[str, Fact]
@@ -41,9 +42,22 @@ class WhyControl(TaskControl):
         tell = _sent if view.role == "sent" else _received
         # Others' words are in the reason; whatever they are, a line of the story stays one line.
         told = tell({**facts, "reason": self.why_of(view)}, peer)
-        story = [inert(line) for line in told if line]
+        story = [inert(line) for line in [*told, self._on_the_way(view)] if line]
         hint = self._info(view)["hint"] or remedy_here(view)
+        if str(facts.get("held_back", "")).startswith(CLOCK_AHEAD):
+            hint = "compare the clocks of both machines: date"
         return {"id": task_id.hex(), "kind": "task", "story": story, "hint": hint}
+
+    def _on_the_way(self, view: TaskView) -> str:
+        """What keeps a task of ours from its peer, as far as this node can see."""
+        parts = self._parts
+        if view.is_ended or view.role == "received" or view.peer == parts.me:
+            return ""
+        if parts.trust.is_out(view.peer):
+            return "its peer is not trusted here now, so nobody dials it"
+        links = (link for link in parts.links.links() if link.peer == view.peer)
+        link = next(links, None)
+        return f"the last dial: {link.last_failure}" if link and link.last_failure else ""
 
     def _other_envelope(self, any_id: str) -> Why | None:
         """A result or a cancel that is still offered to a peer."""
@@ -91,6 +105,7 @@ def _sent(facts: Facts, peer: str) -> list[str]:
         _state(facts),
         "its cancellation was asked for" if facts["cancel_asked"] else "",
         f"the link to {peer} is {facts['link']}" if waits else "",
+        quoted(peer, str(facts["held_back"])) if facts["held_back"] else "",
         f"{facts['attempts']} times offered without an answer" if facts["attempts"] else "",
         _expiry(facts) if waits else "",
     ]
