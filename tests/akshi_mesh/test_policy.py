@@ -98,3 +98,11 @@ def test_a_change_is_on_disk_before_anybody_hears_of_it(book: TrustBook, tmp_pat
     allow(book)  # no change, no news
     assert seen == [True]
     assert again.store.get(PEER.public_key) is None
+
+
+def test_out_is_whoever_may_not_be_served_now(book: TrustBook) -> None:
+    assert book.is_out(PEER.public_key)
+    allow(book)
+    assert not book.is_out(PEER.public_key)
+    allow(book, until_ms=1_000)
+    assert book.is_out(PEER.public_key)
