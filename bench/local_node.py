@@ -5,6 +5,7 @@ whose millisecond a request would be all that a measurement sees.
 """
 
 import contextlib
+import gc
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
@@ -56,7 +57,9 @@ async def local_node(node: NodeProcess) -> AsyncIterator[Parts]:
             parts.bound = await nursery.start(partial(parts.links.run, listen=config.mesh.listen))
             for spec in config.agents:
                 parts.mesh.tell_tasks(AgentReady(spec.name))
+            gc.freeze()  # as `run_node` does when it is ready
             yield parts
+            gc.unfreeze()
             parts.supervisor.stop_now()
             nursery.cancel_scope.cancel()
     finally:
@@ -76,8 +79,8 @@ async def wait_linked(parts: Parts, did: str) -> None:
     await wait_until(lambda: peer in parts.switchboard.is_linked)
 
 
-async def wait_until(condition: Callable[[], bool]) -> None:
+async def wait_until(condition: Callable[[], bool], *, poll_s: float = POLL_S) -> None:
     """Return soon after `condition` has come true. An event would change what is measured."""
     with trio.fail_after(WAIT_S):
         while not condition():  # noqa: ASYNC110 - see above
-            await trio.sleep(POLL_S)
+            await trio.sleep(poll_s)

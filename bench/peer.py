@@ -2,8 +2,8 @@
 
 Trusts the node with the public key KEY (hex) and nobody else. Says one line of JSON when it
 listens: its key, and the ports of its link and of a bare TCP echo. Echoes every message that
-comes over a link. With FLOOD it seals that many envelopes first and sends them as soon as a
-link is up. Ends when its standard input does.
+comes over a link. With FLOOD it first seals as many floods of 1,000 envelopes, and each
+empty message makes it send one. Ends when its standard input does.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ from sync.store.database import Database
 ANYWHERE = Address("127.0.0.1", 0)
 # Makes the envelope about 300 bytes long.
 PADDING = "x" * 41
-FLOOD_WINDOW = 64  # sent between two looks at what else is ready
+FLOOD_ENVELOPES = 1_000
 
 
 @dataclass(slots=True)
@@ -118,7 +118,7 @@ def peer_process(trusted: bytes, *, flood: int = 0) -> Iterator[Peer]:
         process.wait()
 
 
-def receipts(key: SigningKey, audience: bytes, count: int) -> list[bytes]:
+def receipts(key: SigningKey, audience: bytes, count: int = FLOOD_ENVELOPES) -> list[bytes]:
     """Signed envelopes of about 300 bytes for `audience`; the last names another reader."""
     author = Author(key, network=NETWORK, nonce=lambda: secrets.token_bytes(16))
     now = Moment(0.0, time.time_ns() // 1_000_000)
@@ -131,12 +131,10 @@ def receipts(key: SigningKey, audience: bytes, count: int) -> list[bytes]:
 
 
 async def _send_all(links: Links, ears: Ears, peer: bytes, sealed: list[bytes]) -> None:
-    for number, data in enumerate(sealed):
+    for data in sealed:
         while not links.send(peer, ENVELOPE, data):
             ears.room = trio.Event()
             await ears.room.wait()
-        if number % FLOOD_WINDOW == 0:
-            await trio.lowlevel.checkpoint()
 
 
 async def _echo(stream: trio.SocketStream) -> None:
@@ -147,23 +145,26 @@ async def _echo(stream: trio.SocketStream) -> None:
 
 async def _serve(trusted: bytes, flood: int, directory: Path) -> None:
     key, ears = SigningKey(secrets.token_bytes(32)), Ears()
-    sealed = receipts(key, trusted, flood)
+    floods = [receipts(key, trusted) for _ in range(flood)]
     async with (
         running_links(key, trusted, ears, directory) as (links, address),
         trio.open_nursery() as nursery,
     ):
-        ears.on_message = lambda peer, kind, body: assert_sent(links.send(peer, kind, body))
-        ears.on_up = lambda peer: nursery.start_soon(_send_all, links, ears, peer, sealed)
+
+        def answer(peer: bytes, kind: int, body: bytes) -> None:
+            if not body:
+                nursery.start_soon(_send_all, links, ears, peer, floods.pop())
+            elif not flood:
+                is_sent = links.send(peer, kind, body)
+                assert is_sent, "a link with one message on its way has room"
+
+        ears.on_message = answer
         (bare,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
         nursery.start_soon(trio.serve_listeners, _echo, [bare])
         ports = {"link": address.port, "bare": bare.socket.getsockname()[1]}
         print(json.dumps({"key": key.public_key.hex(), **ports}), flush=True)
         await trio.to_thread.run_sync(sys.stdin.read, abandon_on_cancel=True)
         nursery.cancel_scope.cancel()
-
-
-def assert_sent(is_sent: bool) -> None:
-    assert is_sent, "a link with one message on its way has room"
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ HOP_CHARACTERS_MAX = 160  # a DID of 56, a slash, a name of 64, and room
 RECEIPTS_MAX = 128  # in one envelope; more go into the next
 REASON_CHARACTERS_MAX = 300
 _ID_BYTES = 32
+_DISPOSITIONS = {int(disposition): disposition for disposition in Disposition}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +102,11 @@ def _receipt(line: Any) -> Receipt:
     id_, disposition, reason = line
     if type(id_) is not bytes or len(id_) != _ID_BYTES:
         raise MalformedTask("a receipt's id is not 32 bytes")
-    if type(disposition) is not int or not 0 <= disposition <= max(Disposition):
+    if type(disposition) is not int or disposition not in _DISPOSITIONS:
         raise MalformedTask("an unknown disposition")
     if type(reason) is not str or len(reason) > REASON_CHARACTERS_MAX:
         raise MalformedTask(f"a reason is not a text of at most {REASON_CHARACTERS_MAX} characters")
-    return Receipt(id_, Disposition(disposition), reason)
+    return Receipt(id_, _DISPOSITIONS[disposition], reason)
 
 
 def dump_json(text: str) -> bytes:

@@ -25,7 +25,7 @@ class Limits:
     window: int = 128  # envelopes on their way to one peer; more wait in the store
     retry_s: float = 1.0  # first; doubles, with jitter
     retry_s_max: float = 60.0
-    receipt_delay_s: float = 0.01  # acknowledgements gather this long; a result is quicker
+    receipt_delay_s: float = 0.03  # acknowledgements gather this long; a result is quicker
     progress_pause_s: float = 0.1  # between two updates of one task; the latest wins
     progress_characters_max: int = 4_000  # beyond: cut
     sweep_s: float = 60.0  # the longest pause between two looks for what has expired

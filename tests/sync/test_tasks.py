@@ -80,7 +80,7 @@ def test_an_acknowledgement_that_gathers_is_one_envelope(ann: Node, bob: Node) -
     for send in sends:
         bob.receive(ann, send.data)
     assert not bob.wire, "they gather for a moment"
-    bob.clock.mono_s = 0.01
+    bob.clock.mono_s = 0.03
     bob.wake()
     assert len(bob.wire) == 1
     deliver(ann, bob)
