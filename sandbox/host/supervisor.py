@@ -104,6 +104,10 @@ class Supervisor:
             runner.stop(why, node_stops=True)
         self._zygote.kill_all()
 
+    async def wait_stopped(self) -> None:
+        """Return when the processes that `stop_now` killed have ended; a few ms after it."""
+        await self._zygote.wait_none()
+
     def status(self) -> list[AgentStatus]:
         """Every agent, by name."""
         return [self._runners[name].status for name in sorted(self._runners)]
