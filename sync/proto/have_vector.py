@@ -8,8 +8,8 @@ from sync.journal import LOG_ID_BYTES
 from sync.proto.journal_messages import ROWS_MAX, TAG_BYTES, Have, Row
 from sync.proto.journal_store import Log, LogState
 
-_FIRST = bytes(LOG_ID_BYTES)
-_LAST = b"\xff" * LOG_ID_BYTES
+FIRST_LOG = bytes(LOG_ID_BYTES)
+LAST_LOG = b"\xff" * LOG_ID_BYTES
 
 
 def row_of(state: LogState) -> Row:
@@ -41,10 +41,10 @@ def digest(rows: Iterable[Row]) -> bytes:
 
 def parts(rows: Sequence[Row]) -> Iterator[Have]:
     """All rows as messages, each of which says by itself what lies within its bounds."""
-    first = _FIRST
+    first = FIRST_LOG
     for at in range(0, max(len(rows), 1), ROWS_MAX):
         part = tuple(rows[at : at + ROWS_MAX])
-        last = _LAST if at + ROWS_MAX >= len(rows) else part[-1].log
+        last = LAST_LOG if at + ROWS_MAX >= len(rows) else part[-1].log
         yield Have(part, (first, last))
         first = (int.from_bytes(last) + 1).to_bytes(LOG_ID_BYTES + 1)[1:]
 

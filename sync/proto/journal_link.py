@@ -13,6 +13,10 @@ ATTESTED_MAX: Final = 4_096  # authors whose attestation was sent
 BUDGET_S: Final = 5.0  # half a period of reconciliation, so that each has its budget
 SERVED_MAX: Final = 4  # times one stretch is sent to one peer in BUDGET_S
 PROBES_MAX: Final = 128  # leaves told to one peer in BUDGET_S
+# Rows that one peer makes us read or compare in BUDGET_S (12 µs each), but always enough for
+# four passes over all there is. What it says beyond is passed over, as if it were lost.
+LOOKED_MAX: Final = 16_384
+LOOK_ROWS: Final = 64  # what one look counts beside its rows
 
 
 @dataclass(slots=True)
@@ -32,6 +36,9 @@ class Link:
     served: dict[tuple[bytes, int], int] = field(default_factory=dict)
     probes: int = 0
     names_answered: bool = False
+    names_owed: bool = False  # they came when no look was left
+    rows: int = 0  # at the last look at everything
+    looked: int = 0
 
     @property
     def shared(self) -> frozenset[str]:
@@ -55,13 +62,20 @@ class Link:
         self.probes += 1
         return self.probes <= PROBES_MAX
 
+    def may_look(self, rows: int) -> bool:
+        """Whether the peer may make us look at so many rows; counts them."""
+        if self.looked >= max(LOOKED_MAX, 4 * self.rows):
+            return False
+        self.looked += LOOK_ROWS + rows
+        return True
+
     def renew_budgets(self, now_s: float) -> None:
         """Once a period, by our clock alone: nothing that a peer says renews what it may ask."""
         if now_s - self.budgets_s < BUDGET_S:
             return
         self.budgets_s = now_s
         self.served.clear()
-        self.probes = 0
+        self.probes = self.looked = 0
         self.names_answered = False
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from sync.journal import LogName
 from sync.proto import journal_messages as messages
-from sync.proto.have_vector import row_of
+from sync.proto.have_vector import FIRST_LOG, LAST_LOG, row_of
 from sync.proto.journal_events import Effect, ForkFound, Policy, Send
 from sync.proto.journal_intake import Admission
 from sync.proto.journal_link import Link, names_for
@@ -32,9 +32,16 @@ class Sharing:
         return Send(link.peer, messages.encode(message))
 
     def rows(self, link: Link) -> list[Row]:
+        """All that passes over the link, in order of log."""
+        rows = self.rows_within(link, FIRST_LOG, LAST_LOG)
+        link.rows = len(rows)
+        return rows
+
+    def rows_within(self, link: Link, first: bytes, last: bytes) -> list[Row]:
+        """The same between two log ids, both inclusive."""
         admitted: dict[tuple[str, bytes], bool] = {}
         rows = []
-        for state in self._store.states(link.shared):
+        for state in self._store.states(link.shared, first, last):
             key = (state.journal, state.author)
             if key not in admitted:
                 admitted[key] = key not in link.refused and self.admission.admits(*key)

@@ -95,8 +95,8 @@ class JournalStore(Protocol):
 
     def create(self, name: LogName, previous: Previous | None, run: bytes | None) -> Log: ...
 
-    def states(self, journals: Collection[str]) -> Iterable[LogState]:
-        """In order of log id."""
+    def states(self, journals: Collection[str], first: bytes, last: bytes) -> Iterable[LogState]:
+        """Those with an id from `first` to `last`, both inclusive, in order of it."""
         ...
 
     def extend(self, log: Log, batch: Batch, checkpoint: Checkpoint | None) -> Log: ...

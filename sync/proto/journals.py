@@ -54,6 +54,7 @@ from sync.proto.journal_writer import Writer
 RECONCILE_S: Final = 10.0
 JITTER: Final = 0.2  # of it, either way, so that a mesh does not reconcile in step
 SOON_S: Final = 0.2  # after a catch-up, so that others hear of it at once
+SOON_ROW_S: Final = 0.001  # or so long for each row: to look at one takes a hundredth of that
 
 
 class Journals(Writer):
@@ -117,7 +118,10 @@ class Journals(Writer):
         for link in self._sharing.links.values():
             if link.reconcile_s <= now.mono_s:
                 link.reconcile_s = self._next_reconcile(now)
-                if link.theirs is None:
+                link.renew_budgets(now.mono_s)
+                if link.names_owed and link.theirs is not None:
+                    effects += self._on_names(link, tuple(link.theirs))
+                elif link.theirs is None:
                     effects.append(self._sharing.send(link, messages.Names(link.mine)))
                 else:
                     effects.append(
@@ -166,7 +170,8 @@ class Journals(Writer):
     ) -> None:
         for link in self._sharing.links.values():
             if link.peer != but and only in (None, link.peer):
-                soon = now.mono_s + SOON_S * (1 + self._random.random())
+                pause_s = max(SOON_S, link.rows * SOON_ROW_S)
+                soon = now.mono_s + pause_s * (1 + self._random.random())
                 link.reconcile_s = min(link.reconcile_s, soon)
 
     # --- what a peer says ---------------------------------------------------------------------
@@ -202,6 +207,9 @@ class Journals(Writer):
     def _on_names(self, link: Link, names: tuple[str, ...]) -> list[Effect]:
         first = link.theirs is None
         link.theirs = frozenset(names)
+        link.names_owed = not link.may_look(link.rows + len(names))
+        if link.names_owed:
+            return []
         link.refused.clear()
         mine = self._sharing.names(link.peer, names)
         effects: list[Effect] = []
@@ -216,6 +224,8 @@ class Journals(Writer):
         ]
 
     def _on_digest(self, link: Link, theirs: bytes, now: Moment) -> list[Effect]:
+        if not link.may_look(link.rows):
+            return []
         rows = self._sharing.rows(link)
         mine = digest(rows)
         if mine == theirs:
@@ -230,9 +240,13 @@ class Journals(Writer):
         return [self._sharing.send(link, have) for have in parts(rows)]
 
     def _on_have(self, link: Link, have: messages.Have, now: Moment) -> list[Effect]:
+        if not link.may_look(len(have.rows)):
+            return []
         effects: list[Effect] = []
         if have.bounds is not None:
-            told = tuple(to_tell(self._sharing.rows(link), have))
+            mine = self._sharing.rows_within(link, *have.bounds)
+            link.looked += len(mine)
+            told = tuple(to_tell(mine, have))
             if told:
                 effects.append(self._sharing.send(link, messages.Have(told, None)))
         for row in have.rows:

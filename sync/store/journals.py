@@ -95,13 +95,14 @@ class Journals:
         assert log is not None
         return log
 
-    def states(self, journals: Collection[str]) -> Iterator[LogState]:
+    def states(self, journals: Collection[str], first: bytes, last: bytes) -> Iterator[LogState]:
         rows = self._db.rows(
             "SELECT l.key, n.name, l.author, l.size, l.root, l.frozen_at, l.disputed,"
             " l.previous_epoch, l.previous_size, l.previous_root"
             " FROM journal_logs l JOIN journal_names n ON n.id = l.journal"
-            " WHERE n.name IN (SELECT value FROM json_each(?)) ORDER BY l.key",
-            (json.dumps(sorted(journals)),),
+            " WHERE n.name IN (SELECT value FROM json_each(?)) AND l.key BETWEEN ? AND ?"
+            " ORDER BY l.key",
+            (json.dumps(sorted(journals)), first, last),
         )
         for key, name, author, size, head, frozen_at, disputed, *previous in rows:
             before = None if previous[0] is None else Previous(*previous)

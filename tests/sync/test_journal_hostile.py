@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,8 +12,9 @@ from sync import merkle
 from sync.checkpoint import Checkpoint
 from sync.journal import EPOCHS_PER_AUTHOR_MAX, Entry, LogName
 from sync.proto.journal_events import Misbehaved, Received, Send
-from sync.proto.journal_link import PROBES_MAX
+from sync.proto.journal_link import LOOK_ROWS, LOOKED_MAX, PROBES_MAX
 from sync.proto.journal_messages import (
+    Digest,
     Entries,
     Have,
     Leaf,
@@ -179,3 +181,41 @@ def test_names_are_bounded_and_a_stranger_to_a_journal_learns_nothing() -> None:
     assert not any(b"secret" in body for source, _, body in mesh.sent if source == two.id)
     many = cbor.dumps({0: 0, 1: [f"n{number}" for number in range(129)]})
     assert isinstance(tell(mesh, two, one, many)[0], Misbehaved)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [Digest(bytes(32)), Names(("notes",)), Have((), (bytes(16), b"\xff" * 16))],
+    ids=["digest", "names", "have"],
+)
+def test_what_makes_us_look_at_everything_does_so_a_few_times(
+    message: Message, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mesh, one, two = linked()
+    looks = 0
+    states = two.store.states
+
+    def counted(*bounds: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return states(*bounds)
+
+    monkeypatch.setattr(two.store, "states", counted)
+    answers = [tell(mesh, two, one, message) for _ in range(2_000)]
+    most = LOOKED_MAX // LOOK_ROWS + 1
+    assert looks <= most
+    assert sum(map(bool, answers)) <= most
+    mesh.write(one, "later")
+    mesh.settle(30)
+    mesh.assert_converged()
+    assert tell(mesh, two, one, message), "heard again in the next period"
+
+
+def test_names_beyond_the_budget_are_taken_up_later() -> None:
+    mesh, one, two = linked()
+    for _ in range(2_000):
+        tell(mesh, two, one, Digest(bytes(32)))
+    tell(mesh, two, one, Names(("diary", "notes")))
+    two.write("private no more", mesh.now, journal="diary")
+    mesh.settle(30)
+    assert one.texts(mesh.now, "diary") == ["private no more"]
