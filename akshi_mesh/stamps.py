@@ -10,6 +10,7 @@ from collections.abc import Callable
 import structlog
 
 from akshi_mesh.transport.errors import DialFailed
+from akshi_mesh.transport.handshake import STAMP_MAX
 from sync.errors import StoreBusy, StoreError, StoreFull, StoreReadOnly
 from sync.store.database import Database
 
@@ -54,7 +55,9 @@ class Stamps:
     def _raise_sent(self, peer: bytes, above: int) -> int:
         with self._database.transaction():
             sent = self._read(peer, "sent")
-            stamp = max(self._clock_us(), sent + 1, above + 1)
+            # Above the last integer there is nothing: what is used up begins again at the clock.
+            least = (last + 1 for last in (sent, above) if last < STAMP_MAX)
+            stamp = max(self._clock_us(), *least)
             self._database.execute(
                 "INSERT INTO stamps (peer, sent) VALUES (?, ?)"
                 " ON CONFLICT (peer) DO UPDATE SET sent = excluded.sent",

@@ -108,6 +108,15 @@ class StaleStamp(DialFailed):
         self.highest = highest
 
 
+class StampAhead(DialFailed):
+    """The peer names a stamp of ours from days ahead. Following it would spend stamps for good."""
+
+    hint = "compare `date` on both machines; if both are right, let the other node dial this one"
+
+    def __init__(self, days: int) -> None:
+        super().__init__(f"it has seen a stamp of ours from {days} days ahead of our clock")
+
+
 class WrongPeer(DialFailed):
     """Whoever answers there does not hold the key of the peer."""
 

@@ -40,6 +40,7 @@ MESSAGE_BYTES_MAX: Final = 512  # both messages are about 200 bytes
 VERSION_MAX: Final = 0xFFFF
 BAN_PAUSE_S_MAX: Final = 3600.0  # their clock may be wrong, so we ask again after this
 STAMP_MAX: Final = (1 << 63) - 1  # microseconds for 292,000 years; fits a database's integer
+STAMP_AHEAD_MAX: Final = 24 * 3600 * 1_000_000  # of our clock; what a peer may lift ours to
 _PRIME: Final = (1 << 255) - 19
 
 known_x25519_public = lru_cache(maxsize=1024)(x25519_public)  # 37 us a conversion (measured)

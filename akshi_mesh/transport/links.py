@@ -23,10 +23,11 @@ from akshi_mesh.transport.errors import (
     NotTrustedHere,
     Refused,
     StaleStamp,
+    StampAhead,
     Unreachable,
     WrongPeer,
 )
-from akshi_mesh.transport.handshake import STAMP_MAX, Hail, Reason, Refusal
+from akshi_mesh.transport.handshake import STAMP_AHEAD_MAX, Hail, Reason, Refusal
 from akshi_mesh.transport.keeper import (
     Adopt,
     CancelDial,
@@ -273,9 +274,10 @@ class Links:
         try:
             return await self._introduce_once(peer, address, above=0)
         except StaleStamp as stale:
-            # Our clock went back, or our stamps were lost. Its word is authenticated.
-            if stale.highest >= STAMP_MAX:
-                raise
+            # Our clock went back, or our stamps were lost. Its word is authenticated, not true.
+            ahead = stale.highest - self._wall_ms() * 1_000
+            if ahead > STAMP_AHEAD_MAX:
+                raise StampAhead(ahead // STAMP_AHEAD_MAX) from stale
             return await self._introduce_once(peer, address, above=stale.highest)
 
     async def _introduce_once(

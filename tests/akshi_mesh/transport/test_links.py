@@ -8,11 +8,18 @@ from trio.testing import MockClock
 
 from akshi_mesh.transport.address import Address
 from akshi_mesh.transport.errors import ListenRefused, SelfDial, Unreachable
-from akshi_mesh.transport.handshake import STAMP_MAX
+from akshi_mesh.transport.handshake import STAMP_AHEAD_MAX, STAMP_MAX
 from akshi_mesh.transport.keeper import PAUSE_MAX_S
 from akshi_mesh.transport.tcp import TcpStream, connect_tcp
 from akshi_mesh.transport.wire import ENVELOPE, SYNC
-from tests.akshi_mesh.transport.world import Node, at, start_real, start_virtual, trusting
+from tests.akshi_mesh.transport.world import (
+    WALL_MS,
+    Node,
+    at,
+    start_real,
+    start_virtual,
+    trusting,
+)
 
 
 async def test_two_nodes_exchange_messages_over_loopback() -> None:
@@ -78,9 +85,9 @@ async def test_the_dialler_of_a_mute_close_reads_what_to_type(
 
 
 async def test_a_stale_stamp_heals_by_one_redial(autojump_clock: MockClock) -> None:
-    """The dialler's clock went back a year; its peer remembers."""
+    """The dialler's clock went back a day; its peer remembers."""
     alice, bob = trusting(1, 2)
-    bob.stamps.accept(alice.pk, alice.stamps.clock_us + 31_536_000_000_000)
+    bob.stamps.accept(alice.pk, alice.stamps.clock_us + STAMP_AHEAD_MAX)
     async with trio.open_nursery() as nursery:
         await start_virtual(nursery, [alice, bob])
         alice.links.keep(bob.pk, at(bob))
@@ -88,17 +95,25 @@ async def test_a_stale_stamp_heals_by_one_redial(autojump_clock: MockClock) -> N
         assert trio.current_time() == 0.0
         nursery.cancel_scope.cancel()
     assert alice.ears.notes == []
-    assert bob.stamps.seen[alice.pk] == alice.stamps.clock_us + 31_536_000_000_001
+    assert bob.stamps.seen[alice.pk] == alice.stamps.clock_us + STAMP_AHEAD_MAX + 1
 
 
-async def test_a_stamp_that_cannot_rise_is_not_tried_again(autojump_clock: MockClock) -> None:
+TOMORROW = WALL_MS * 1_000 + STAMP_AHEAD_MAX
+
+
+@pytest.mark.parametrize("highest", [TOMORROW + 1, STAMP_MAX - 1, STAMP_MAX])
+async def test_a_peer_cannot_lift_our_stamps_far(autojump_clock: MockClock, highest: int) -> None:
+    """Its word would be stored, and no stamp after it would rise."""
     alice, bob = trusting(1, 2)
-    bob.stamps.accept(alice.pk, STAMP_MAX)
+    bob.stamps.accept(alice.pk, highest)
     async with trio.open_nursery() as nursery:
         await start_virtual(nursery, [alice, bob])
         alice.links.keep(bob.pk, at(bob))
-        assert (await alice.ears.wait_note("link.unreached"))["why"] == "our stamp was stale"
+        facts = await alice.ears.wait_note("link.unreached")
+        assert "days ahead of our clock" in str(facts["why"])
+        assert "date" in str(facts["hint"])
         nursery.cancel_scope.cancel()
+    assert alice.stamps.sent[bob.pk] == alice.stamps.clock_us
 
 
 @pytest.mark.parametrize("order", [(1, 2), (2, 1)])
