@@ -40,6 +40,7 @@ from sync.store.database import Database
 
 Effect = task_events.Effect | journal_events.Effect
 # About tasks, and only from the peer whose link they came over.
+_ACKNOWLEDGED = {Kind.TASK, Kind.RESULT, Kind.CANCEL}
 _DIRECT = {Kind.TASK, Kind.RECEIPT, Kind.PROGRESS, Kind.RESULT, Kind.CANCEL}
 
 
@@ -255,7 +256,7 @@ class Mesh:
 
     def _envelope(
         self, peer: bytes, data: bytes, now: Moment
-    ) -> Sequence[task_events.EnvelopeArrived]:
+    ) -> Sequence[task_events.EnvelopeArrived | task_events.CameEarly]:
         unopened = envelope.unopened(data)
         kind, author = unopened.header
         if kind is Kind.REVOCATION:
@@ -264,13 +265,20 @@ class Mesh:
             return ()
         if kind not in _DIRECT or author != peer:
             raise MalformedEnvelope(f"a {kind.value} of somebody else")
-        opened = envelope.open_envelope(
-            unopened,
-            network=self._network,
-            me=self.me,
-            now_ms=now.wall_ms,
-            clock_high_ms=self.tasks.clock_high_ms(now),
-        )
+        try:
+            opened = envelope.open_envelope(
+                unopened,
+                network=self._network,
+                me=self.me,
+                now_ms=now.wall_ms,
+                clock_high_ms=self.tasks.clock_high_ms(now),
+            )
+        except FromTheFuture as early:
+            if kind not in _ACKNOWLEDGED:
+                raise
+            id_ = envelope.envelope_id(data, network=self._network)
+            ahead_min = round((early.issued_ms - now.wall_ms) / 60_000)
+            return (task_events.CameEarly(peer, id_, ahead_min),)
         return (task_events.EnvelopeArrived(peer, opened),)
 
     # --- speech ---------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ class _Try:
     retry_at: float = 0.0
     failures: int = 0
     flying: bool = True
+    reason: str = ""  # why the peer does not take it now, in its words
 
 
 @dataclass(slots=True)
@@ -37,6 +38,7 @@ class _Way:
     more: bool = True  # there may be rows beyond it
     full: bool = False  # the link said so; until it has room, or a second has passed
     refused: set[bytes] = field(default_factory=set)
+    reason: str = ""  # the last one that the peer gave
 
 
 class Delivery:
@@ -141,12 +143,26 @@ class Delivery:
             way.flying -= attempt.flying
             way.refused.discard(id_)
 
-    def rest(self, peer: bytes, id_: bytes, now: float) -> None:
-        """The peer is busy: it keeps its place in the queue, others may overtake it."""
+    def reason(self, peer: bytes, id_: bytes) -> str:
+        """Why the peer does not take it now, in its own words; empty if it has not said."""
         attempt = self._attempt(peer, id_)
+        return "" if attempt is None else attempt.reason
+
+    def rest(self, peer: bytes, id_: bytes, now: float, reason: str = "") -> bool:
+        """The peer is busy: it keeps its place in the queue, others may overtake it.
+
+        Returns:
+            Whether the peer gave a reason, and not the one it gave last.
+        """
+        attempt = self._attempt(peer, id_)
+        is_news = False
         if attempt is not None:
+            attempt.reason = reason
+            is_news = bool(reason) and self._ways[peer].reason != reason
+            self._ways[peer].reason = reason
             self._land(peer, attempt)
             self._retry_at(peer, id_, attempt, now + self._pause_s(attempt.failures))
+        return is_news
 
     def link_full(self, peer: bytes, id_: bytes | None, now: float) -> None:
         """The link did not take it; ask again when it has room, or in a while."""

@@ -56,6 +56,15 @@ class EnvelopeArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class CameEarly:
+    """An envelope of `peer` is dated ahead of our clock. It may come again, and is told why."""
+
+    peer: bytes
+    id: bytes
+    ahead_min: int
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptEnded:
     """The attempt that a `StartAttempt` asked for is over."""
 
@@ -106,6 +115,7 @@ Event = (
     | LinkRoom
     | PeerHello
     | EnvelopeArrived
+    | CameEarly
     | AttemptEnded
     | AttemptLost
     | ProgressMade

@@ -45,6 +45,8 @@ class Disposition(enum.IntEnum):
 
 # How the reason begins when the right to task this agent is what is missing.
 REFUSED_RIGHT = "no right "
+# How it begins when the clocks of two nodes differ by more than the skew that is allowed.
+CLOCK_AHEAD = "clock: "
 
 
 class Counted(enum.IntEnum):

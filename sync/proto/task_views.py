@@ -112,6 +112,7 @@ class Views:
             facts["counted"] = sent.counted.name.lower()
             facts["answered_by_peer"] = sent.answered
             facts["cancel_asked"] = sent.cancel
+            facts["held_back"] = self._post.delivery.reason(view.peer, task_id)
             facts["attempts"] = self._post.delivery.attempts(view.peer, task_id)
             if sent.origin is not None:
                 facts["made_by_task"] = sent.origin.task_id.hex()

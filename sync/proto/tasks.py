@@ -30,6 +30,7 @@ from sync.proto.task_events import (
     AgentStopped,
     AttemptEnded,
     AttemptLost,
+    CameEarly,
     Effect,
     EnvelopeArrived,
     Event,
@@ -39,12 +40,14 @@ from sync.proto.task_events import (
     LinkUp,
     PeerHello,
     ProgressMade,
+    Refused,
     TrustLost,
 )
 from sync.proto.task_limits import Limits
 from sync.proto.task_ports import Random, Sealer, TaskPolicy, TaskStore
 from sync.proto.task_post import Post, soonest
 from sync.proto.task_records import Ledger
+from sync.proto.task_states import CLOCK_AHEAD, Disposition
 from sync.proto.task_views import Fact, Role, TaskView, Views
 from sync.proto.tasks_receiving import Receiving
 from sync.proto.tasks_sending import Order, Sending
@@ -115,6 +118,10 @@ class Tasks:
         match event:
             case EnvelopeArrived(peer, envelope):
                 return self._envelope(peer, envelope, now)
+            case CameEarly(peer, envelope_id, ahead_min):
+                why = f"{CLOCK_AHEAD}the sender's is {ahead_min} min ahead of the receiver's"
+                self._post.receipts.note(peer, envelope_id, Disposition.BUSY, now.mono_s, why)
+                return [Refused(peer, why)]
             case AttemptEnded(task_id, outcome):
                 self._progress.pop(task_id, None)  # the result says more
                 return self._receiving.attempt_ended(task_id, outcome, now)

@@ -37,7 +37,7 @@ from sync.proto.task_bodies import (
     load_receipts,
     load_task,
 )
-from sync.proto.task_events import Changed, Effect
+from sync.proto.task_events import Changed, Effect, Refused
 from sync.proto.task_limits import Limits
 from sync.proto.task_ports import Sealer, TaskStore
 from sync.proto.task_post import Post
@@ -192,7 +192,9 @@ class Sending:
             if outgoing is None:
                 continue  # settled long ago, or of another link: we offer it again
             if line.disposition is Disposition.BUSY:
-                self._post.delivery.rest(outgoing.peer, outgoing.id, now.mono_s)
+                peer, reason = outgoing.peer, line.reason
+                if self._post.delivery.rest(peer, outgoing.id, now.mono_s, reason):
+                    effects.append(Refused(peer, f"not taken by the peer now: {reason}"))
             elif outgoing.kind is Kind.TASK:
                 effects += self._task_answered(outgoing, line, now)
             else:
