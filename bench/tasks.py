@@ -39,12 +39,12 @@ class Driver:
             task_id, effects = parts.mesh.tasks.submit(self._order, parts.clock())
             parts.mesh.say(effects)
         while True:
+            await parts.switchboard.wait_changed([task_id])
             task = parts.tables.sent.get(task_id)
             assert task is not None, "what was submitted is stored"
             if task.ended_ms is not None:
                 assert task.answered, f"the task failed: {task.reason}"
                 return
-            await parts.switchboard.wait_changed([task_id])
 
 
 @asynccontextmanager

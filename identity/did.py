@@ -7,6 +7,7 @@ a node is its 32 raw bytes; this text is for people and files.
 Source: W3C CCG did:key v0.7 §3; multicodec table, ed25519-pub.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -60,4 +61,9 @@ class Did:
         return did
 
     def __str__(self) -> str:
-        return _PREFIX + base58.b58encode(_ED25519_PUB + self.public_key).decode("ascii")
+        return _text(self.public_key)
+
+
+@functools.lru_cache(maxsize=1_024)  # a node has at most that many links; 7 µs a DID otherwise
+def _text(public_key: bytes) -> str:
+    return _PREFIX + base58.b58encode(_ED25519_PUB + public_key).decode("ascii")

@@ -57,6 +57,9 @@ class Kind(enum.Enum):
     ATTESTATION = "attestation"
     REVOCATION = "revocation"
 
+    # Members are one of a kind. Enum hashes their names, in Python, at each look-up.
+    __hash__ = object.__hash__
+
     @property
     def content_type(self) -> str:
         return f"application/akshi-{self.value}+cbor"
