@@ -25,6 +25,7 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; nothing is raised."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
+    output.remember_node(home=None, config=None)
     # Text of strangers may hold what this terminal cannot show; never fail for that.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

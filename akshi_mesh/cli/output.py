@@ -1,14 +1,19 @@
 """Answers go to stdout, everything else to stderr; strangers' words are inert in both."""
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from akshi_mesh.inert import inert
 
 PROGRAM = "akshi-node"
+# What begins so is for a person at another machine, whose home is not ours to name.
+_ELSEWHERE = ("there:", "on the other machine:")
+_here: list[str] = []  # the options that name this command's node: one command a process
 
 
 def say(text: str) -> None:
@@ -34,12 +39,27 @@ def say_table(rows: Iterable[Sequence[str]], *, indent: str = "") -> None:
 
 def note(text: str) -> None:
     """Something to know that is not the answer."""
-    _tell("note", text)
+    _tell("note", for_this_node(text))
 
 
 def hint(text: str) -> None:
-    """The command that helps."""
-    _tell("hint", text)
+    """The command that helps, for the node that was meant."""
+    _tell("hint", for_this_node(text))
+
+
+def remember_node(*, home: Path | None, config: Path | None) -> None:
+    """What was typed to say which node is meant: a hint that is typed must reach that one."""
+    _here.clear()
+    for option, value in (("--home", home), ("-c", config)):
+        if value is not None:
+            _here.extend((option, shlex.quote(str(value))))
+
+
+def for_this_node(text: str) -> str:
+    """Every command in `text` with the options that name this node."""
+    if not _here or text.startswith(_ELSEWHERE):
+        return text
+    return text.replace(f"{PROGRAM} ", f"{PROGRAM} {' '.join(_here)} ")
 
 
 def error(text: str) -> None:

@@ -137,6 +137,7 @@ class Session:
 
 
 def open_session(home: Path | None, config: Path | None, *, as_json: bool) -> Session:
+    output.remember_node(home=home, config=config)
     return Session(Home.find(home, os.environ), config, as_json)
 
 
