@@ -98,7 +98,9 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         log=AgentLog(),
     )
     supervisor = _supervisor(config, home, ground, ports, trust)
-    revocations = Revocations(database, trust, linked=lambda: switchboard.is_linked)
+    revocations = Revocations(
+        database, trust, linked=lambda: switchboard.is_linked, is_author=view.is_author
+    )
     attempts = Attempts(mesh, supervisor, now)
     switchboard.connect(mesh, links, attempts, revocations)
     effects = TrustEffects(me=me, mesh=mesh, links=links)

@@ -132,11 +132,13 @@ class Switchboard:
     def link_down(self, peer: bytes, why: str) -> None:
         log.info("link.down", did=str(Did(peer)), why=why)
         self.is_linked.discard(peer)
+        self._revocations.part(peer)
         # What is owed of a link that has ended is nobody's business any more.
         self._owed = deque((whose, tell) for whose, tell in self._owed if whose != peer)
         self._about_link(peer, partial(self._mesh.link_down, peer))
 
     def link_room(self, peer: bytes) -> None:
+        self._revocations.go_on(peer, self.send)
         self._about_link(peer, partial(self._mesh.link_room, peer))
 
     def _about_link(self, peer: bytes, tell: Callable[[], None]) -> None:
@@ -213,7 +215,8 @@ class Switchboard:
         self._count(f"fork proved: {did} in {fork.journal} at {fork.index}")
 
     def revoked(self, author: bytes, revocation: bytes) -> None:
-        self._revocations.take(author, revocation, self.send)
+        if not self._revocations.take(author, revocation, self.send):
+            self._count("a revocation of a key that nobody here knows")
 
     def flush_soon(self) -> None:
         # Most transactions leave nothing to flush, and a turn of `run` costs 60 µs (measured).

@@ -71,8 +71,17 @@ def remove(home: Path, who: str) -> None:
 
 def revoke(home: Path, revocation: bytes, *, network: str) -> str:
     """Take a revocation; the DID that is gone for good."""
+    from akshi_mesh.revocations import SCHEMA, keep
+    from sync.store.database import Database
+
     public_key = open_revocation(revocation, network=network)
     save_trust(home, load_trust(home).revoke(public_key))
+    # The node finds the proof there, and passes it on once it runs.
+    database = Database.open(str(home / "node.db"), schemas=[SCHEMA])
+    try:
+        keep(database, public_key, revocation)
+    finally:
+        database.close()
     return str(Did(public_key))
 
 

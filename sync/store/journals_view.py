@@ -108,6 +108,14 @@ class View:
     def journals(self) -> list[str]:
         return [name for (name,) in self._db.rows("SELECT name FROM journal_names ORDER BY name")]
 
+    def is_author(self, key: bytes) -> bool:
+        """Whether `key` wrote a log that is held here, or vouched for who did."""
+        sql = (
+            "SELECT 1 FROM journal_logs WHERE author = ?1 UNION ALL"
+            " SELECT 1 FROM journal_attestations WHERE node = ?1 LIMIT 1"
+        )
+        return self._db.value(sql, (key,)) is not None
+
     def logs(self, journal: str) -> list[LogReport]:
         """Each log of a journal; equal reports on two nodes mean equal content."""
         rows = self._db.rows(
