@@ -98,6 +98,7 @@ class Attempt:
         self._answer: Answer | None = None
         self._next = 0
         self._sent: dict[str, str] = {}
+        self._told: list[str] = []
         self._kept: list[tuple[int, bytes, bytes]] = []
         self._mark = 0
         self._transaction: AbstractContextManager[None] | None = None
@@ -172,6 +173,9 @@ class Attempt:
                     refused = failure
         except StopIteration as end:
             self._answer = end.value
+            self._told.append(str(end.value))
+            if not self._kept:
+                self._process.world.oracle.settled(self._process, self.run.id, self._told)
             if isinstance(end.value, Fault):
                 self._process.world.oracle.fault(self._process, self.label, end.value)
             if isinstance(end.value, str) and isinstance(self._request.wish, SendTask):

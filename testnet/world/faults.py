@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from testnet.world.guest import Errand, Step
-from testnet.world.site import AGENTS, BOSS, WORKER, Note, Order, Site
+from testnet.world.site import BOSS, WORKER, Note, Order, Site
 from testnet.world.weather import CALM, Weather
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 HOUR_MS = 3_600_000
 JUMPS_MS = (HOUR_MS, -HOUR_MS, 200_000, -200_000)
 FUSE_MAX = 40  # points of a process between the decision that it dies and its death
-FUSE_S = 5.0  # an idle process reaches few points: then it dies here
+FUSE_S = 20.0  # an idle process reaches few points: then it dies here
 SHORT_LIFE_MS = (1_000, 60_000)
 AFTER_FORK = "after the fork"
 
@@ -84,7 +84,7 @@ class Faults:
 
     def _order(self, number: int) -> None:
         site, target = self._anybody(), self._anybody()
-        agent = self._dice.choice(AGENTS)
+        agent = self._dice.choice((BOSS, BOSS, WORKER))
         impatient = self._world.plan.impatient
         order = Order(self._errand(f"w{number}", agent), target.me, agent)
         if impatient and self._dice.random() < 0.2:
@@ -103,6 +103,7 @@ class Faults:
             )
             if verb == "send" and agent == BOSS:
                 target = f"{self._anybody().did}/{WORKER}"
+                steps += [Step("random")] * dice.randrange(2)
                 steps.append(Step("send", target, self._errand(f"{label}.{number}", WORKER)))
             elif verb != "send":
                 steps.append(Step(verb))
@@ -124,7 +125,9 @@ class Faults:
         site = self._anybody()
         if site is self._world.traitor or site.fuse is not None:
             return
-        site.fuse = self._dice.randrange(FUSE_MAX)
+        # Everywhere alike, or where little time is spent and much can go wrong.
+        site.fuse_at = self._dice.choice(("", "a host call", "speech", "of a result"))
+        site.fuse = self._dice.randrange(12 if site.fuse_at else FUSE_MAX)
         site.dies_by = self._dice.choice(self._world.plan.dies_by)
 
         def out_of_patience() -> None:

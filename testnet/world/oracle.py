@@ -52,6 +52,7 @@ class Oracle:
         self.redone: defaultdict[int, Counter[str]] = defaultdict(Counter)  # may be there again
         self.forgotten: set[bytes] = set()  # tasks that a sender's disk lost
         self._labels: dict[bytes, str] = {}
+        self._told: dict[tuple[str, bytes], tuple[str, ...]] = {}
         self._made: dict[tuple[str, bytes, int], bytes] = {}
         self._completed: set[tuple[str, bytes]] = set()
         self._steps = 0
@@ -102,6 +103,14 @@ class Oracle:
         self._world.trace.note(process.site.name, words)
         self.check(is_fair or "expire" in fault.why, words)
 
+    def settled(self, process: "Process", task_id: bytes, told: list[str]) -> None:
+        """These answers are stored, for something may depend on them: no attempt hears others."""
+        before = self._told.get((process.site.name, task_id), ())
+        for number, (earlier, now) in enumerate(zip(before, told, strict=False)):
+            self.check(earlier == now, f"call {number} of {short(task_id)} is answered otherwise")
+        if len(told) > len(before):
+            self._told[process.site.name, task_id] = tuple(told)
+
     def begun(self, task_id: bytes, label: str) -> None:
         self._labels[task_id] = label
 
@@ -126,8 +135,8 @@ class Oracle:
         forgotten = before[1] - set(books.sent(site))
         self.forgotten |= forgotten
         self._completed = {key for key in self._completed if key[0] != site.name}
-        for key in [key for key in self._made if key[0] == site.name]:
-            del self._made[key]
+        self._made = {key: id for key, id in self._made.items() if key[0] != site.name}
+        self._told = {key: told for key, told in self._told.items() if key[0] != site.name}
         self._world.trace.note(
             site.name, f"lost {sum(lost.values())} effects and {len(forgotten)} tasks it had sent"
         )

@@ -25,7 +25,7 @@ class Plan:
     name: str
     durability: Durability = "normal"
     dies_by: tuple[str, ...] = ("crash",)
-    crashes: int = 12
+    crashes: int = 20
     partitions: int = 2
     drops: int = 8
     jumps: bool = False
@@ -33,10 +33,10 @@ class Plan:
     impatient: bool = False
     forked: bool = False
     written_back: float = 0.1
-    works: int = 30
+    works: int = 32
     notes: int = 16
     storm_s: float = 90.0
-    down_s_max: float = 8.0
+    down_s_max: float = 5.0
 
     @classmethod
     def of(cls, seed: int) -> Self:
@@ -44,7 +44,7 @@ class Plan:
         plans = (
             cls("crashes"),
             cls("everything", dies_by=ALL_DEATHS, jumps=True, distrusts=True, impatient=True),
-            cls("power cuts", dies_by=("power",), crashes=16, written_back=0.02),
+            cls("power cuts", dies_by=("power",), written_back=0.02),
             cls("power cuts, synced", durability="power", dies_by=("crash", "power")),
             cls("backups and clocks", dies_by=("crash", "backup"), jumps=True),
             cls("trust and impatience", distrusts=True, impatient=True),

@@ -59,6 +59,7 @@ class Site:
     desk: list[Order | Note] = field(default_factory=list)
     losses: int = 0  # how often this disk went back to an earlier state
     fuse: int | None = None  # points of the process until it dies
+    fuse_at: str = ""  # only those count whose name holds this
     dies_by: str = ""
     process: "Process | None" = None
     key: SigningKey = field(init=False)
