@@ -39,6 +39,7 @@ class Door:
         self._entropy = entropy
         self._half_open = HalfOpen()
         self._lines = StrangerLines()
+        self._lines_of_peers = StrangerLines()  # strangers who make noise must not silence these
         self._scopes: dict[int, trio.CancelScope] = {}
 
     async def admit(self, stream: trio.abc.Stream, host: str) -> Met | None:
@@ -91,8 +92,10 @@ class Door:
                 hint = f"akshi-node trust add {did}"
                 self._sink.note("link.stranger", did=did, source=host, hint=hint)
         except TurnedAway as turned:
-            did = str(Did(turned.peer))
-            self._note("link.refused", name=turned.peer, did=did, source=host, why=str(turned))
+            why = str(turned)
+            if self._lines_of_peers.may_write(f"{turned.peer.hex()} {why}", trio.current_time()):
+                did = str(Did(turned.peer))
+                self._sink.note("link.refused", did=did, source=host, why=why)
         except (HandshakeFailed, MalformedRecord) as failure:
             self._note("link.garbled", name=host, source=host, why=str(failure))
         return None
