@@ -141,6 +141,8 @@ class Node:
         return [worker for zygote in children(self.pid) for worker in children(zygote)]
 
     def start(self, *, listen: str = "127.0.0.1:0") -> None:
+        """Run it again; what ran before has ended, or is ended."""
+        self.process.stop()
         self.process.launch(listen=listen)
         self.process.wait_ready()
 
