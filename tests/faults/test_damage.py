@@ -29,7 +29,7 @@ def test_damage_is_found_told_repaired_and_healed_by_peers(tmp_path: Path) -> No
 
         code, said = _akshi(node, "fsck")
         assert code == 5
-        assert "akshi-node fsck --repair" in said
+        assert "fsck --repair" in said
         code, said = _akshi(node, "fsck", "--repair")
         assert code == 0, said
         assert "lost" in said
@@ -59,10 +59,10 @@ def test_damage_found_while_running_ends_the_node(tmp_path: Path) -> None:
         with pytest.raises(ControlError) as refused:
             node.client.journal_read("notes", limit=MANY)
         assert refused.value.exit_code == 5
-        assert refused.value.hint == "akshi-node fsck"
+        assert refused.value.hint.endswith(" fsck")
         assert node.process is not None
         assert node.process.wait(LIMIT_S) == 5
-        wait_until(lambda: any("hint: akshi-node fsck" in s for s in node.said), LIMIT_S, "hint")
+        wait_until(lambda: _hints_at_fsck(node.said), LIMIT_S, "hint")
         assert not any("Traceback" in line for line in node.said)
     finally:
         node.stop()
@@ -80,7 +80,7 @@ def test_damage_found_at_the_start_keeps_the_node_from_running(tmp_path: Path) -
     assert code == 5, said
     errors = [line for line in said.splitlines() if line.startswith("akshi-node: error: ")]
     assert len(errors) == 1
-    assert "akshi-node: hint: akshi-node fsck" in said
+    assert _hints_at_fsck(said.splitlines())
     assert "Traceback" not in said
 
 
@@ -123,6 +123,10 @@ def _flip_pages_that_hold(node: NodeProcess, text: bytes, *, every: int = 2) -> 
 
 def _page(data: bytearray, number: int) -> bytes:
     return bytes(data[number * PAGE_BYTES : (number + 1) * PAGE_BYTES])
+
+
+def _hints_at_fsck(said: list[str]) -> bool:
+    return any(line.startswith("akshi-node: hint: ") and line.endswith(" fsck") for line in said)
 
 
 def _akshi(node: NodeProcess, *words: str) -> tuple[int, str]:
