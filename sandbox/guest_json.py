@@ -5,6 +5,7 @@ nesting beyond 32 is refused, so that no two readers of one text can disagree.
 """
 
 import json
+import math
 import re
 from typing import Any, NoReturn
 
@@ -40,8 +41,17 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise MalformedJson("a number that is not finite")
+    return number
+
+
 # Made once: `json.loads` and `json.dumps` with options make one for each text.
-_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant, parse_int=_integer)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_constant=_constant, parse_int=_integer, parse_float=_finite
+)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 

@@ -43,9 +43,9 @@ class Parameter:
         if value is None and self.is_optional:
             return None
         match self.kind:
-            case "text" if type(value) is str:
+            case "text" if _is_text(value):
                 return value
-            case "texts" if type(value) is list and all(type(item) is str for item in value):
+            case "texts" if type(value) is list and all(map(_is_text, value)):
                 return tuple(value)
             case "whole" if type(value) is int and -WHOLE_MAX <= value <= WHOLE_MAX:
                 return value
@@ -68,6 +68,17 @@ _WANTED: dict[Kind, str] = {
     "number": "a finite number",
     "bytes": "bytes in hex",
 }
+
+
+def _is_text(value: object) -> bool:
+    """Text that can be written down: without half of a surrogate pair."""
+    if type(value) is not str:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_finite(value: object) -> bool:

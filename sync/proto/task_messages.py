@@ -10,6 +10,7 @@ import base64
 import binascii
 import functools
 import json
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -136,8 +137,28 @@ def _no_constant(name: str) -> NoReturn:
     raise MalformedTask(f"json holds {name}")
 
 
+def _finite(digits: str) -> float:
+    # What overflows to infinity is read here, and can be written by no strict reader of ours.
+    number = float(digits)
+    if not math.isfinite(number):
+        raise MalformedTask("json holds a number that is not finite")
+    return number
+
+
+def _integer(digits: str) -> int:
+    # Twenty characters hold every 64-bit number.
+    if len(digits) > 20:
+        raise MalformedTask("json holds a number beyond 64 bits")
+    return int(digits)
+
+
 # Made once: `json.loads` with hooks makes one for each text.
-_DECODER = json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_no_duplicates,
+    parse_constant=_no_constant,
+    parse_float=_finite,
+    parse_int=_integer,
+)
 
 
 def _object(value: Any, fields: set[str], what: str) -> dict[str, Any]:

@@ -33,7 +33,18 @@ def test_any_text_is_a_value_or_malformed(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *('{"a":1,"a":2}', "NaN", "Infinity", "-Infinity", "[1,]", "", "[1] [2]", "'a'"),
+        *(
+            '{"a":1,"a":2}',
+            "NaN",
+            "Infinity",
+            "-Infinity",
+            "[1,]",
+            "",
+            "[1] [2]",
+            "'a'",
+            "1e999",
+            "[-1e999]",
+        ),
         *("[" * 33 + "]" * 33, "[" * 40_000, '{"a":' * 33 + "1" + "}" * 33, "1" * 21),
         *('"\\ud800"', '["\\udc00 "]', "x" * (guest_json.PARTS_BYTES_MAX + 1)),
     ],

@@ -169,6 +169,8 @@ async def test_a_wrong_token_is_exit_code_3(socket_path: Path) -> None:
         ("task_get", {}, "task_get needs 'task_id'"),
         ("task_get", {"task_id": 1}, "'task_id' wants text"),
         ("task_get", {"task_id": "a", "x": 1}, "task_get takes no 'x'"),
+        ("task_get", {"task_id": "\ud800"}, "'task_id' wants text"),
+        ("trust_add", {"did": "d", "allow": ["\ud800"]}, "'allow' wants a list of texts"),
         ("task_list", {"limit": True}, "'limit' wants a whole number"),
         ("task_list", {"limit": 2**53}, "'limit' wants a whole number"),
         ("task_list", {"limit": 1.0}, "'limit' wants a whole number"),

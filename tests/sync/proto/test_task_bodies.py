@@ -207,10 +207,24 @@ def test_each_field_of_a_message_changed_once(field: str, value: object) -> None
         '{"messageId":"a","role":"ROLE_USER","parts":[{"data":' + "[" * 40 + "]" * 40 + "}]}",
         '{"messageId":"a","role":"ROLE_USER","parts":[{"data":' + "[" * 9000 + "]" * 9000 + "}]}",
         '{"messageId":"a","role":"ROLE_USER","parts":[{"data":' + "9" * 5000 + "}]}",
+        '{"messageId":"a","role":"ROLE_USER","parts":[{"data":' + "9" * 21 + "}]}",
+        '{"messageId":"a","role":"ROLE_USER","parts":[{"data":1e999}]}',
+        '{"messageId":"a","role":"ROLE_USER","parts":[{"data":{"\\ud800":1}}]}',
         '{"messageId":"a","role":"ROLE_USER","parts":[{"text":"x"}]} ',
         "[]",
     ],
-    ids=["twice", "nan", "deep", "very deep", "long number", "fine", "array"],
+    ids=[
+        "twice",
+        "nan",
+        "deep",
+        "very deep",
+        "long number",
+        "21",
+        "1e999",
+        "half",
+        "fine",
+        "array",
+    ],
 )
 def test_json_that_two_readers_could_read_differently(text: str) -> None:
     if text.endswith(" "):
