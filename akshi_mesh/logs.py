@@ -3,9 +3,10 @@
 Pretty for a terminal, JSON for machines. What guests and peers wrote is made inert in both.
 """
 
+import os
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -30,9 +31,39 @@ def configure_logs(telemetry: TelemetryConfig) -> None:
     structlog.configure(
         processors=[*before, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[telemetry.log_level]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, Outliving(sys.stderr))),
         cache_logger_on_first_use=True,
     )
+
+
+class Outliving:
+    """A stream whose reader may go: a node that nobody listens to any more works on."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream  # None: it was closed before we began
+
+    def write(self, text: str) -> None:
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(text)
+        except BrokenPipeError:
+            hush(self._stream)
+
+    def flush(self) -> None:
+        if self._stream is None:
+            return
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            hush(self._stream)
+
+
+def hush(stream: TextIO) -> None:
+    """From now on what is written to `stream`, or waits in it, goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _inert_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Any:

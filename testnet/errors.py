@@ -10,8 +10,16 @@ class NodeFailed(BadNews):
 
     def __init__(self, name: str, *, said: Sequence[str]) -> None:
         last = said[-1] if said else "it said nothing"
-        super().__init__(f"{name} did not start: {last}")
+        why = _told(said, "error") or last
+        # Its own hint names its home already.
+        super().__init__(f"{name} did not start: {why}", hint=_told(said, "hint"))
         self.said = tuple(said)
+
+
+def _told(said: Sequence[str], kind: str) -> str:
+    """The first line of this kind that the node told a person, or nothing."""
+    prefix = f"akshi-node: {kind}: "
+    return next((line.removeprefix(prefix) for line in said if line.startswith(prefix)), "")
 
 
 class NotLinked(BadNews):

@@ -7,6 +7,7 @@ added through the API of running nodes, as a person would.
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -29,6 +30,14 @@ STOP_S = 3.0
 POLL_S = 0.02
 LOG_LINES_KEPT = 40
 COMMAND = (sys.executable, "-m", "akshi_mesh")
+# A node ends with the thread that launched it, also if that is killed: the kernel tells it.
+_LEASH = """
+import ctypes, os, signal, sys
+PR_SET_PDEATHSIG = 1
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+if os.getppid() == int(sys.argv[1]):  # else who launched it has gone already
+    os.execvp(sys.argv[2], sys.argv[2:])
+"""
 
 
 @dataclass(slots=True)
@@ -42,6 +51,7 @@ class NodeProcess:
     process: subprocess.Popen[bytes] | None = None
     status: NodeStatus | None = None
     said: list[str] = field(default_factory=list)
+    listener: threading.Thread | None = None
 
     @classmethod
     def create(cls, name: str, directory: Path, config: str) -> Self:
@@ -71,14 +81,17 @@ class NodeProcess:
     def launch(self, *, listen: str = "127.0.0.1:0") -> None:
         """Start the process; `wait_ready` says when it can be asked."""
         self.process = subprocess.Popen(
-            [*self.command, "run", *self._options(), "--listen", listen, "--json"],
+            [*_leash(), *self.command, "run", *self._options(), "--listen", listen, "--json"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for us, who then stop the nodes in order
         )
         assert self.process.stderr is not None, "asked for"
-        threading.Thread(target=self._listen, args=(self.process.stderr,), daemon=True).start()
+        self.listener = threading.Thread(
+            target=self._listen, args=(self.process.stderr,), daemon=True
+        )
+        self.listener.start()
 
     def wait_ready(self) -> NodeStatus:
         """The status that the node printed when it was ready.
@@ -96,6 +109,8 @@ class NodeProcess:
             late.cancel()
         if not line:
             self.process.wait()
+            if self.listener is not None:
+                self.listener.join(STOP_S)  # it may still read what was said last
             raise NodeFailed(self.name, said=self.said)
         self.status = json.loads(line)
         return json.loads(line)  # type: ignore[no-any-return]
@@ -199,6 +214,13 @@ class Testnet:
     def _missing(self, node: NodeProcess) -> list[str]:
         linked = {p["did"] for p in node.client.peers() if p["state"] == "linked"}
         return [other.name for other in self.nodes if other is not node and other.did not in linked]
+
+
+def _leash() -> tuple[str, ...]:
+    """What to put before a command so that it does not outlive us."""
+    if sys.platform != "linux":
+        return ()
+    return (sys.executable, "-IS", "-c", _LEASH, str(os.getpid()))
 
 
 @contextlib.contextmanager

@@ -59,6 +59,8 @@ def for_this_node(text: str) -> str:
     """Every command in `text` with the options that name this node."""
     if not _here or text.startswith(_ELSEWHERE):
         return text
+    if f"{PROGRAM} --home " in text:  # somebody named a node already, maybe another one
+        return text
     return text.replace(f"{PROGRAM} ", f"{PROGRAM} {' '.join(_here)} ")
 
 
