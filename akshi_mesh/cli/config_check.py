@@ -1,9 +1,20 @@
 """`config check`: read the configuration, load no agent."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import typer
 
 from akshi_mesh.cli import output
 from akshi_mesh.cli.session import Session, command
+from akshi_mesh.config.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from akshi_mesh.config.model import Config
+
+# The first bytes of every component; a core module has another version and layer 0.
+COMPONENT = b"\0asm\x0d\0\x01\0"
+_WASM = COMPONENT[:4]
 
 
 def register(app: typer.Typer) -> None:
@@ -20,6 +31,7 @@ def check(session: Session) -> None:
     config = session.config()
     for known in config.notes:
         output.note(str(known))
+    _look_into_components(config)
     agents = [
         {
             "name": agent.name,
@@ -47,3 +59,28 @@ def check(session: Session) -> None:
         },
         text="\n".join(lines),
     )
+
+
+def _look_into_components(config: "Config") -> None:
+    """Raise if the first bytes of an agent's file say that it can never run.
+
+    `run` starts all the same, without that agent: the others are not to suffer for it.
+    """
+    file = Path(config.source).name if config.source else ""
+    problems = [
+        Problem(file, None, f"agent {agent.name!r}: {agent.wasm_path}: {why}")
+        for agent in config.agents
+        if (why := _why_no_component(Path(agent.wasm_path)))
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _why_no_component(path: Path) -> str:
+    with path.open("rb") as opened:
+        first = opened.read(len(COMPONENT))
+    if first == COMPONENT:
+        return ""
+    if first.startswith(_WASM):
+        return "a wasm module and not a component: make one with `wasm-tools component new`"
+    return "not wasm"

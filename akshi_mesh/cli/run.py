@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from akshi_mesh.cli.session import Session, command
 from akshi_mesh.home import HomeBusy
 
 if TYPE_CHECKING:
-    from akshi_mesh.api.shapes import NodeStatus
+    from akshi_mesh.api.shapes import AgentInfo, NodeStatus
 
 PeerOption = Annotated[
     list[str] | None,
@@ -50,8 +51,14 @@ def run_node_here(session: Session, *, peers: tuple[str, ...], listen: str | Non
     try:
         with session.home.lock(patience_s=LOCK_PATIENCE_S):
             from akshi_mesh.cli.passphrase import ask
-            from akshi_mesh.logs import configure_logs
+            from akshi_mesh.logs import configure_logs, hush
             from akshi_mesh.node import run_node
+
+            def ready(status: "NodeStatus") -> None:
+                try:
+                    _tell_ready(session, status)
+                except BrokenPipeError:  # who started us has gone; the node outlives that
+                    hush(sys.stdout)
 
             configure_logs(config.telemetry)
             run_node(
@@ -59,7 +66,7 @@ def run_node_here(session: Session, *, peers: tuple[str, ...], listen: str | Non
                 session.home,
                 token=session.home.api_token(),
                 passphrase=ask,
-                ready=lambda status: _tell_ready(session, status),
+                ready=ready,
             )
     except HomeBusy:
         if not peers or listen is not None:
@@ -69,13 +76,18 @@ def run_node_here(session: Session, *, peers: tuple[str, ...], listen: str | Non
 
 def _tell_ready(session: Session, status: "NodeStatus") -> None:
     listening = f"listens on {status['listen']}" if status["listen"] else "does not listen"
-    names = ", ".join(agent["name"] for agent in status["agents"]) or "none"
+    names = ", ".join(map(_agent, status["agents"])) or "none"
     session.answer(
         status,
         text=f"node {status['did']} {listening}\n"
         f"agents {names} (isolation: {status['sandbox']['level']})\n"
         f"ready in {status['start_to_ready_s']:.2f} s",
     )
+
+
+def _agent(agent: "AgentInfo") -> str:
+    """Its name, and what keeps it from running."""
+    return f"{agent['name']} ({agent['state']}: {agent['why']})" if agent["why"] else agent["name"]
 
 
 def _dial_from_the_one_that_runs(session: Session, peers: tuple[str, ...]) -> None:

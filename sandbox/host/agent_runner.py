@@ -171,6 +171,8 @@ class AgentRunner:
 
     def stop(self, why: str, *, node_stops: bool = False) -> None:
         """No further worker, and none that lives: all at once, nothing is waited for."""
+        if not (node_stops or self._stopped_why):
+            self._desk.boundary.ports.log.note("agent.stopped", agent=self.spec.name, why=why)
         self._stopped_why = self._stopped_why or why
         self._node_stops = self._node_stops or node_stops
         for session in self.sessions.values():

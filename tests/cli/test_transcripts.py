@@ -2,6 +2,7 @@ r"""The command line, as people see it: each *.txt here is typed and compared.
 
     # a comment                         | a line for the file that `@ write FILE` began
     $ akshi-node whoami                 > a line on stdout      ! a line on stderr
+    (a reader.wasm holds the first bytes of a component, whatever is written)
     = 3 (the exit code; left out: 0)    @ node (from here on a node runs in this home)
 
 `…` stands for any characters, `DIR` for the directory in which everything happens.
@@ -21,6 +22,7 @@ import pytest
 import trio
 
 from akshi_mesh.api.server import Api
+from akshi_mesh.cli.config_check import COMPONENT
 from akshi_mesh.cli.main import main
 from akshi_mesh.home import Home
 from tests.akshi_mesh.api.fakes import FakeControl
@@ -137,7 +139,8 @@ def test_transcript(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for step in parse(path.read_text()):
             for file, lines in step.files:
                 Path(file).parent.mkdir(parents=True, exist_ok=True)
-                Path(file).write_text("".join(f"{line}\n" for line in lines))
+                text = "".join(f"{line}\n" for line in lines)
+                Path(file).write_bytes(COMPONENT if file.endswith("reader.wasm") else text.encode())
             if step.needs_node:
                 stack.enter_context(running_node(Home.find(None, os.environ)))
             code, out, err = run(step.typed)

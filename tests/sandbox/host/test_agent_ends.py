@@ -95,7 +95,7 @@ async def test_a_worker_that_breaks_its_jail_stops_the_agent_and_is_on_record(st
     assert world.status().condition is Condition.STOPPED
     assert world.status().why.startswith("violation: ")
     assert [r.agent for r in world.node.state.audit if r.event == "violation"] == ["hostile"]
-    assert [event for event, _ in world.node.notes] == ["agent.violation"]
+    assert [event for event, _ in world.node.notes] == ["agent.violation", "agent.stopped"]
     refused = await world.run("hi", 2)
     assert isinstance(refused, Failed)
     assert refused.code == "agent-stopped"
