@@ -6,6 +6,7 @@ $AKSHI_HOME_DIR, else $XDG_DATA_HOME/akshi, else ~/.local/share/akshi        070
   cache/        compiled agents
   node.db       tasks, journals, audit
   runtime.toml  the configuration, unless -c names another
+  .gitignore    of everything here
 """
 
 import fcntl
@@ -132,6 +133,9 @@ class Home:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             for path in self._directories():
                 path.mkdir(mode=_PRIVATE_DIRECTORY, exist_ok=True)
+            ignored = self.path / ".gitignore"
+            if not ignored.exists():
+                ignored.write_text("*\n")  # a home inside a repository is never committed
         except OSError as failure:
             raise _unusable(self.path, failure) from failure
         self.check()

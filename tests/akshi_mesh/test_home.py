@@ -52,6 +52,12 @@ def test_a_new_home_is_closed_to_others(home: Home) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
+def test_a_home_in_a_repository_is_not_committed(home: Home) -> None:
+    home.create()
+    home.create()
+    assert (home.path / ".gitignore").read_text() == "*\n"
+
+
 @pytest.mark.parametrize("part", ["", "security", "run", "cache"])
 def test_a_home_that_others_can_enter_is_refused(home: Home, part: str) -> None:
     path = home.path / part
