@@ -13,8 +13,9 @@ import typer
 from akshi_mesh.cli import output
 from akshi_mesh.cli.progress import progress
 from akshi_mesh.cli.session import Session, command, group
-from akshi_mesh.errors import BadNews
+from akshi_mesh.errors import BadNews, UsageError
 from akshi_mesh.home import Home
+from akshi_mesh.inert import inert
 from testnet.agents import agent, mesh_journal
 from testnet.demo import Report, run_demo
 from testnet.processes import NodeProcess, Testnet
@@ -39,6 +40,12 @@ def demo(
     question: Annotated[str, typer.Option("--question", metavar="TEXT")] = DEFAULT_QUESTION,
 ) -> None:
     """Ask several machines a question without moving their files."""
+    if not question.strip():
+        raise UsageError("the question is empty", hint="akshi-node testnet demo --question TEXT")
+    if corpus == DEFAULT_CORPUS and not corpus.is_dir():
+        raise UsageError(
+            "this install has no docs to ask about", hint="akshi-node testnet demo --corpus DIR"
+        )
     # One step for dealing, one for each node, one for the links, one for the answer.
     with _directory(session) as directory, progress("dealing files", steps=nodes + 3) as told:
         report = run_demo(directory, nodes=nodes, corpus=corpus, question=question, told=told)
@@ -105,16 +112,22 @@ def _print_answers(report: Report, question: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(question), show_lines=True)
+    # File names and passages are words of strangers, also here.
+    table = Table(title=Text(inert(question)), show_lines=True)
     for heading in ("score", "where", "passage"):
         table.add_column(heading)
     for answer in report.answers:
         where = f"{answer['file']}:{answer['line']}"
-        table.add_row(f"{answer['score']:.2f}", Text(where), Text(answer["text"].strip()))
-    Console().print(table)
+        passage = inert(answer["text"].strip(), lines=True)
+        table.add_row(f"{answer['score']:.2f}", Text(inert(where)), Text(passage))
+    if report.answers:
+        Console().print(table)
+    else:
+        output.say("nothing was found: no file holds these words")
     tasks = report.tasks
     output.note(
-        f"{len(report.corpus.files)} files on {report.nodes} nodes, {tasks['sent']} tasks sent and"
+        f"{output.plural(len(report.corpus.files), 'file')} on"
+        f" {output.plural(report.nodes, 'node')}, {output.plural(tasks['sent'], 'task')} sent and"
         f" {tasks['acknowledged']} acknowledged, journals"
         f" {'agree' if report.converged else 'differ'}, {report.seconds:.2f} s"
     )

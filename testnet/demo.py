@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from akshi_mesh.api.shapes import TaskCounts
+from akshi_mesh.cli.output import plural
 from testnet.agents import agent, mesh_journal
 from testnet.corpus import Corpus, put_on_shelf, survey
 from testnet.errors import EmptyCorpus, JobFailed
@@ -75,7 +76,8 @@ def run_demo(
     if not dealt.files:
         raise EmptyCorpus(f"{corpus}: no text file of at most 1 MiB here")
     members = [_member(directory, dealt, number, nodes) for number in range(nodes)]
-    told(f"{len(dealt.files)} files dealt to {nodes} nodes, {dealt.skipped} skipped")
+    files, shelves = plural(len(dealt.files), "file"), plural(nodes, "node")
+    told(f"{files} dealt to {shelves}, {dealt.skipped} skipped")
     with Testnet(members).running(told) as testnet:
         began_s = time.monotonic()
         answers = _ask(testnet, question)

@@ -6,6 +6,7 @@ import typer
 
 from akshi_mesh.cli import output
 from akshi_mesh.cli.session import Session, command
+from akshi_mesh.inert import inert
 
 
 def register(app: typer.Typer) -> None:
@@ -15,6 +16,8 @@ def register(app: typer.Typer) -> None:
 def why(session: Session, any_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """Say where a task, envelope or entry is, or what refused it and what would allow it."""
     answer = session.node().why(any_id)
-    session.answer(answer, text="\n".join([f"{answer['kind']} {answer['id']}", *answer["story"]]))
+    # Each on a line of its own: what a peer said in one makes no second.
+    story = map(inert, answer["story"])
+    session.answer(answer, text="\n".join([f"{answer['kind']} {answer['id']}", *story]))
     if answer["hint"] and not session.as_json:
         output.hint(answer["hint"])
