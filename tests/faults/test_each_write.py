@@ -39,11 +39,13 @@ class FailingDatabase(Database):
 
     writes_left: float = float("inf")
     undoes = False
+    is_full = False  # then every write is refused
 
     def execute(self, sql: str, params: Any = ()) -> Rows:
         if sql.lstrip().startswith(_WRITES):
             self.writes_left -= 1
-            if self.writes_left == 0:
+            if self.writes_left == 0 or self.is_full:
+                self.failures += 1
                 if self.undoes and self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 self._failure = StoreFull(self.path, "database or disk is full")

@@ -26,7 +26,7 @@ def test_a_port_in_use(tmp_path: Path) -> None:
     [
         ("[mesh\n", "line 1"),
         ("\n[mesh]\nlisten = 7\n", "line 3"),
-        ("[mesh]\nlisen = '127.0.0.1:0'\n", "did you mean 'listen'"),
+        ("[mesh]\nlisen = '127.0.0.1:0'\n", "unknown key 'lisen'"),
         ("\x00\x01", "line 1"),
     ],
 )
