@@ -208,6 +208,7 @@ class Mesh:
         """Take in what a peer sent together, in order and in one transaction.
 
         If the transaction fails, nothing of it was taken in, and nothing was acknowledged.
+        Behind what no correct peer sends, nothing is read any more: its link ends.
         """
         now, complaints = self._clock(), list[Callable[[], None]]()
         events: list[task_events.Event | journal_events.Received] = []
@@ -219,24 +220,30 @@ class Mesh:
             except (IdentityError, MalformedHello) as wrong:
                 forged = isinstance(wrong, BadSignature)
                 complaints.append(partial(self._voice.misbehaved, peer, str(wrong), forged=forged))
+                break
             else:
                 events += event
         with self.transaction():
             for one in events:
                 try:
-                    self._take_in(one, now)
+                    if not self._take_in(one, now):
+                        break
                 except MalformedTask as wrong:  # it changed nothing, so nothing is taken back
                     complaints.append(
                         partial(self._voice.misbehaved, peer, str(wrong), forged=False)
                     )
+                    break
         for complain in complaints:
             complain()
 
-    def _take_in(self, event: task_events.Event | journal_events.Received, now: Moment) -> None:
-        if isinstance(event, journal_events.Received):
-            self.say(self.journals.handle(event, now))
-        else:
+    def _take_in(self, event: task_events.Event | journal_events.Received, now: Moment) -> bool:
+        """False if it was what no correct peer sends."""
+        if not isinstance(event, journal_events.Received):
             self.say(self.tasks.handle(event, now))
+            return True
+        effects = self.journals.handle(event, now)
+        self.say(effects)
+        return not any(isinstance(effect, journal_events.Misbehaved) for effect in effects)
 
     def _read(
         self, peer: bytes, message_type: int, body: bytes, now: Moment

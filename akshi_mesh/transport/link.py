@@ -25,6 +25,7 @@ from akshi_mesh.transport.tcp import TcpStream
 from akshi_mesh.transport.wire import (
     BYE,
     CREDIT,
+    LANES,
     PING,
     PONG,
     READY,
@@ -42,6 +43,7 @@ FAREWELL_S: Final = 0.2
 NOW_AGAIN_S: Final = 0.000_1  # a burst is drained together; a conversation does not notice
 # Handed over together. Then others run, so credit leaves while the rest is handled.
 _TURN_BYTES: Final = 16_384
+_TURN_S: Final = 0.01  # what takes longer is handed over in smaller parts, until it does not
 _CHUNK_BYTES: Final = 65_536
 _PING_MESSAGE: Final = pack(PING, b"")
 _PONG_MESSAGE: Final = pack(PONG, b"")
@@ -73,6 +75,7 @@ class Link:
         self._on_room = on_room
         self._outbox = Outbox()
         self._inbox = Inbox()
+        self._turn_bytes = [_TURN_BYTES] * LANES
         self._queued = Bell()
         self._turn = Bell()
         self._wrote_now_at = 0.0
@@ -267,8 +270,15 @@ class Link:
         """One lane's messages until none is left; their bytes are given back as they are done."""
         inbox = self._inbox
         while inbox.queues[lane]:
-            messages, size = inbox.take(lane, _TURN_BYTES)
+            if self._why is not None:  # what came before the end is not acted on after it
+                await trio.lowlevel.checkpoint()
+            messages, size = inbox.take(lane, self._turn_bytes[lane])
+            began = trio.current_time()
             await noticing(self._deliver(messages), on_wait)
+            if trio.current_time() - began > _TURN_S:
+                self._turn_bytes[lane] = max(size // 4, 1)
+            else:
+                self._turn_bytes[lane] = min(self._turn_bytes[lane] * 2, _TURN_BYTES)
             inbox.handled(lane, size)
             if self._outbox.handled(lane, size):
                 self._queued.ring()

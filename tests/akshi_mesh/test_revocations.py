@@ -25,7 +25,7 @@ class Room:
         self.room = room
         self.heard: list[tuple[bytes, bytes]] = []
 
-    def tell(self, peer: bytes, message_type: int, body: bytes) -> bool:  # noqa: ARG002
+    def tell(self, peer: bytes, message_type: int, body: bytes) -> bool:
         self.room -= 1
         if self.room >= 0:
             self.heard.append((peer, body))

@@ -285,3 +285,19 @@ def test_hello_with_more_fields_is_from_a_newer_node(alice: Node) -> None:
     alice.mesh.message(BOB.public_key, HELLO, body)
     alice.mesh.message(BOB.public_key, HELLO, pack_hello(b"e" * 16))
     assert alice.heard.misdeeds == []
+
+
+def test_behind_what_no_correct_peer_sends_nothing_is_acted_on(alice: Node) -> None:
+    """Promise 4: a peer that is banned gets nothing more done, not even from the same record."""
+    bob = Node(BOB)
+    bob.mesh.link_up(ALICE.public_key)
+    bob.submit(ALICE)
+    *_, (_, _, task) = bob.heard.sent
+    alice.mesh.messages(BOB.public_key, [(HELLO, b"\xa0"), (ENVELOPE, task)])
+    assert alice.heard.misdeeds == [(BOB.public_key, False)]
+    assert alice.database.value("SELECT count(*) FROM tasks_received") == 0
+
+
+def test_behind_a_malformed_sync_message_none_is_heard(alice: Node) -> None:
+    alice.mesh.messages(BOB.public_key, [(SYNC, b"\xff"), (SYNC, b"\xff")])
+    assert alice.heard.misdeeds == [(BOB.public_key, False)]
