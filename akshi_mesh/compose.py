@@ -90,13 +90,9 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         random=random,
     )
     audit = AuditLog(database, draw=secrets.token_bytes)
-    ports = Ports(
-        memory=Memory(mesh, tables.calls),
-        tasks=Errands(mesh, tables, switchboard, now),
-        journals=Diaries(mesh, view, search, lambda name: agent_keys[name].public_key, now),
-        audit=audit,
-        log=AgentLog(),
-    )
+    diaries = Diaries(mesh, view, search, lambda name: agent_keys[name].public_key, now)
+    errands = Errands(mesh, tables, switchboard, now)
+    ports = Ports(Memory(mesh, tables.calls), errands, diaries, audit, AgentLog())
     supervisor = _supervisor(config, home, ground, ports, trust)
     revocations = Revocations(
         database, trust, linked=lambda: switchboard.is_linked, is_author=view.is_author
