@@ -6,7 +6,7 @@ RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 AGENTS := .venv-agents/.agents
 
-.PHONY: setup demo test check fix bench lock agents clean
+.PHONY: setup demo test check fix sim bench lock agents clean
 
 setup: $(DEV)
 
@@ -25,6 +25,9 @@ check: test
 fix: $(DEV)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+sim: $(RUNTIME)
+	$(BIN)/python -m testnet sim --seed 1 --seeds 50 --nodes 5
 
 bench: $(DEV)
 	$(BIN)/python -m bench --json
