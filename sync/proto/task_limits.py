@@ -18,7 +18,7 @@ class Limits:
     finished_kept_ms: int = 7 * DAY_MS  # ended rows, for `task get`; then purged
     finished_rows_max: int = 100_000  # beyond, the oldest are purged before their time
     # At the receiver.
-    waiting_max: int = 256  # unfinished tasks for one agent; beyond: busy
+    waiting_max: int = 256  # unfinished tasks for one agent; beyond: busy. See the two below
     received_rows_max: int = 100_000  # of one peer; beyond: busy, never evicted before expiry
     result_kept_ms: int = 7 * DAY_MS  # an unacknowledged result is offered this long
     # On the way.
@@ -29,3 +29,13 @@ class Limits:
     progress_pause_s: float = 0.1  # between two updates of one task; the latest wins
     progress_characters_max: int = 4_000  # beyond: cut
     sweep_s: float = 60.0  # the longest pause between two looks for what has expired
+
+    @property
+    def waiting_share(self) -> int:
+        """Of `waiting_max`, what one peer may use: half; beyond: busy."""
+        return max(1, self.waiting_max // 2)
+
+    @property
+    def waiting_of_peers(self) -> int:
+        """Of `waiting_max`, what all peers together may use: the rest is the node's own."""
+        return max(1, self.waiting_max - self.waiting_max // 8)

@@ -81,7 +81,7 @@ class Tasks:
         self._limits = limits
         self._post = Post(store, author, limits, random)
         self._sending = Sending(store, author, self._post, limits)
-        self._receiving = Receiving(store, policy, self._post, limits)
+        self._receiving = Receiving(store, policy, self._post, limits, me=author.public_key)
         self.views = Views(store, self._post, self._receiving)
         self._progress: dict[bytes, _Progress] = {}
         self._sweep_at = -math.inf

@@ -12,15 +12,13 @@ remembered calls make sure that nothing happens twice. The row stays until the t
 that a copy of it finds the answer and not the agent.
 """
 
-import hashlib
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import replace
 
 from identity.envelope import Envelope, Kind
 from sync.clock import Moment
 from sync.errors import MalformedTask
 from sync.proto import task_messages
-from sync.proto.task_bodies import BODY_BYTES_MAX, TaskBody, dump_json, load_cancel, load_task
+from sync.proto.task_bodies import BODY_BYTES_MAX, dump_json, load_cancel
 from sync.proto.task_events import (
     CancelAttempt,
     Changed,
@@ -30,6 +28,7 @@ from sync.proto.task_events import (
     StartAttempt,
 )
 from sync.proto.task_limits import Limits
+from sync.proto.task_offer import Offer
 from sync.proto.task_ports import TaskPolicy, TaskStore
 from sync.proto.task_post import Post
 from sync.proto.task_records import Outgoing, ReceivedTask
@@ -43,8 +42,11 @@ _PURGE_ROWS = 500  # in one transaction
 class Receiving:
     """What others asked of us. Methods run inside the caller's transaction."""
 
-    def __init__(self, store: TaskStore, policy: TaskPolicy, post: Post, limits: Limits) -> None:
+    def __init__(
+        self, store: TaskStore, policy: TaskPolicy, post: Post, limits: Limits, *, me: bytes
+    ) -> None:
         self._store = store
+        self._me = me
         self._policy = policy
         self._post = post
         self._limits = limits
@@ -52,8 +54,10 @@ class Receiving:
         # Task to agent and the store's count of commits when it was started: an attempt whose
         # transaction failed was never begun.
         self._running: dict[bytes, tuple[str, int]] = {}
-        # Rows of an agent up to this number were begun; they are not read again for each start.
-        self._begun: dict[str, int] = {}
+        # Rows of an agent and a peer up to this number were begun; they are not read again for
+        # each start.
+        self._begun: dict[str, dict[bytes, int]] = {}
+        self._turn: dict[str, bytes] = {}  # whose task the agent was given last
 
     def load(self, now: Moment) -> list[Effect]:
         """Start what should run and does not."""
@@ -81,7 +85,7 @@ class Receiving:
 
     def task(self, envelope: Envelope, now: Moment) -> list[Effect]:
         """A peer offers a task, for the first time or again."""
-        offer = _Offer.of(envelope)
+        offer = Offer.of(envelope)
         known = self._store.received.get(envelope.id)
         if known is not None:
             return self._again(known, now)
@@ -98,7 +102,7 @@ class Receiving:
             # Remembered: a copy that is still under way must not be done after all when
             # the operator has allowed it meanwhile, for its sender was told no.
             return self._turn_away(offer, Disposition.REFUSED, reason, now)
-        if self._store.received.unfinished(agent) >= self._limits.waiting_max:
+        if not self._has_room(envelope.author, agent):
             self._note(envelope, Disposition.BUSY, "its queue is full", now)
             return []
         self._add(offer.row(now))
@@ -213,7 +217,7 @@ class Receiving:
         self._post.receipts.note(known.peer, known.id, disposition, now.mono_s, reason)
         return effects
 
-    def _same_message(self, same: ReceivedTask, offer: "_Offer", now: Moment) -> list[Effect]:
+    def _same_message(self, same: ReceivedTask, offer: Offer, now: Moment) -> list[Effect]:
         """Another envelope with a message id that is taken."""
         if same.body_hash != offer.body_hash:
             reason = f"message id of task {same.id.hex()}, with other words"
@@ -238,8 +242,18 @@ class Receiving:
         self._note(offer.envelope, Disposition.DONE, "", now)
         return effects
 
+    def _has_room(self, peer: bytes, agent: str) -> bool:
+        """Whether one more waits for the agent; no peer fills the queue, nor all of them."""
+        waiting = self._store.received.unfinished(agent)
+        if peer == self._me:
+            return waiting < self._limits.waiting_max
+        share = self._limits.waiting_share
+        return waiting < self._limits.waiting_of_peers and (
+            waiting < share or self._store.received.unfinished(agent, peer) < share
+        )
+
     def _turn_away(
-        self, offer: "_Offer", disposition: Disposition, reason: str, now: Moment
+        self, offer: Offer, disposition: Disposition, reason: str, now: Moment
     ) -> list[Effect]:
         """Say no, now and whenever it comes again."""
         row = offer.row(now, copy=True)
@@ -264,21 +278,28 @@ class Receiving:
     # --- how it goes on and ends ----------------------------------------------------------------
 
     def _start(self, agent: str, now: Moment) -> list[Effect]:
-        """Fill the free slots of the agent with what waited longest."""
+        """Fill the free slots of the agent: each peer in turn, of each what waited longest."""
         effects: list[Effect] = []
         while agent in self._ready:
             running = sum(1 for name, _ in self._running.values() if name == agent)
-            free = self._policy.slots(agent) - running
-            if free <= 0:
+            row = self._next(agent) if running < self._policy.slots(agent) else None
+            if row is None:
                 break
-            rows = self._store.received.waiting(agent, self._begun.get(agent, 0), free)
-            if not rows:
-                break
-            for number, row in rows:
-                self._begun[agent] = number
-                if row.id not in self._running:
-                    effects += self._begin(row, now)
+            effects += self._begin(row, now)
         return effects
+
+    def _next(self, agent: str) -> ReceivedTask | None:
+        """What is begun next: of the peer whose turn it is, or of the next that has something."""
+        peers = self._store.received.waiting_peers(agent)
+        last = self._turn.get(agent, b"")
+        for peer in sorted(peers, key=lambda peer: (peer <= last, peer)):
+            begun = self._begun.setdefault(agent, {})
+            while rows := self._store.received.waiting(agent, peer, begun.get(peer, 0), 1):
+                ((begun[peer], row),) = rows
+                if row.id not in self._running:
+                    self._turn[agent] = peer
+                    return row
+        return None
 
     def _begin(self, row: ReceivedTask, now: Moment) -> list[Effect]:
         if row.cancel:
@@ -338,40 +359,6 @@ class Receiving:
         if self._post.delivery.number(task.peer, row.id) is not None:
             self._post.receipts.forget(task.peer, task.id)  # the result says it too
         return row, effects
-
-
-@dataclass(frozen=True, slots=True)
-class _Offer:
-    """A task as it arrived, checked."""
-
-    envelope: Envelope
-    body: TaskBody
-    body_hash: bytes
-    context_id: str | None
-
-    @classmethod
-    def of(cls, envelope: Envelope) -> Self:
-        body = load_task(envelope.body, envelope.author)
-        message = task_messages.check_message(body.message)
-        if message.message_id != body.message_id:
-            raise MalformedTask("the body names another message id than the message")
-        return cls(envelope, body, hashlib.sha256(envelope.body).digest(), message.context_id)
-
-    def row(self, now: Moment, *, copy: bool = False) -> ReceivedTask:
-        """What is stored of it; a copy never runs, so it holds neither words nor message id."""
-        assert self.envelope.expires_ms is not None, "a task without expiry is no envelope"
-        return ReceivedTask(
-            id=self.envelope.id,
-            peer=self.envelope.author,
-            agent=self.body.agent,
-            message_id=None if copy else self.body.message_id,
-            context_id=self.context_id,
-            body_hash=self.body_hash,
-            created_ms=now.wall_ms,
-            expires_ms=self.envelope.expires_ms,
-            chain=self.body.chain,
-            message="" if copy else self.body.message,
-        )
 
 
 def _presentable(outcome: Outcome) -> Outcome:

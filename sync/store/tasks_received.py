@@ -55,20 +55,31 @@ class ReceivedTasks:
         )
         return None if row is None else _task(row)
 
-    def waiting(self, agent: str, after: int, limit: int) -> list[tuple[int, ReceivedTask]]:
-        """Unfinished tasks for the agent, running or not, with their numbers, oldest first."""
+    def waiting(
+        self, agent: str, peer: bytes, after: int, limit: int
+    ) -> list[tuple[int, ReceivedTask]]:
+        """Unfinished tasks of a peer for the agent, running or not, numbered, oldest first."""
         rows = self._db.rows(
             f"SELECT {_COLUMNS}, number FROM tasks_received"
-            " WHERE finished_ms IS NULL AND agent = ? AND number > ? ORDER BY number LIMIT ?",
-            (agent, after, limit),
+            " WHERE finished_ms IS NULL AND agent = ? AND peer = ? AND number > ?"
+            " ORDER BY number LIMIT ?",
+            (agent, peer, after, limit),
         )
         return [(row[16], _task(row)) for row in rows]
 
-    def unfinished(self, agent: str) -> int:
-        count: int = self._db.value(
-            "SELECT count(*) FROM tasks_received WHERE finished_ms IS NULL AND agent = ?",
+    def waiting_peers(self, agent: str) -> list[bytes]:
+        """Whose tasks for the agent are unfinished."""
+        rows = self._db.rows(
+            "SELECT DISTINCT peer FROM tasks_received WHERE finished_ms IS NULL AND agent = ?",
             (agent,),
         )
+        return [row[0] for row in rows]
+
+    def unfinished(self, agent: str, peer: bytes | None = None) -> int:
+        """How many tasks for the agent are unfinished, of one peer or of all."""
+        sql = "SELECT count(*) FROM tasks_received WHERE finished_ms IS NULL AND agent = ?"
+        params = (agent,) if peer is None else (agent, peer)
+        count: int = self._db.value(sql if peer is None else f"{sql} AND peer = ?", params)
         return count
 
     def unfinished_of(self, peer: bytes) -> list[bytes]:

@@ -72,7 +72,7 @@ SCHEMA = (
     """,
     """
     CREATE INDEX IF NOT EXISTS tasks_received_open
-        ON tasks_received (agent, number) WHERE finished_ms IS NULL
+        ON tasks_received (agent, peer, number) WHERE finished_ms IS NULL
     """,
     # Sealed envelopes that are offered until they are answered. `kept`: a task that the peer
     # acknowledged, offered again only if the peer starts a new epoch.

@@ -9,6 +9,7 @@ from sync.proto.task_states import TaskState
 from sync.proto.tasks_sending import Order
 from tests.sync.task_nodes import (
     START_MS,
+    Node,
     deliver,
     forged,
     last_receipt,
@@ -42,7 +43,7 @@ def test_a_queue_is_full_by_bytes_too() -> None:
 
 
 def test_a_busy_agent_is_offered_the_task_again_until_it_has_room() -> None:
-    ann, bob = pair(Limits(waiting_max=2))
+    ann, bob = pair(Limits(waiting_max=4))
     linked(ann, bob)
     ids = [ann.submit(bob) for _ in range(5)]
     pass_time(0.5, ann, bob)
@@ -152,3 +153,34 @@ def test_what_does_not_fit_is_refused_before_anything_is_stored() -> None:
         ann.submit(bob, agent="../etc")
     assert ann.tasks.ledger(bob.me).sent == 0
     ann.submit(bob, chain=(hop,) * 4)
+
+
+def test_one_peer_does_not_fill_the_queue_and_slots_go_round() -> None:
+    ann, bob = pair(Limits(waiting_max=16))
+    eve = Node("eve", ann.clock, ann.limits)
+    linked(ann, bob, eve)
+    for _ in range(20):
+        eve.submit(bob)
+    deliver(ann, bob, eve)
+    assert bob.store.received.unfinished("echo") == 8
+    asked = [ann.submit(bob), bob.submit(bob)]
+    deliver(ann, bob, eve)
+    begun = len(bob.begun)
+    for _ in asked:
+        bob.finish(next(iter(bob.running)))
+        deliver(ann, bob, eve)
+    assert set(bob.begun[begun : begun + 3]) >= set(asked)
+
+
+def test_peers_together_leave_room_for_the_node_itself() -> None:
+    ann, bob = pair(Limits(waiting_max=16))
+    eve = Node("eve", ann.clock, ann.limits)
+    linked(ann, bob, eve)
+    for _ in range(20):
+        eve.submit(bob)
+        ann.submit(bob)
+    deliver(ann, bob, eve)
+    assert bob.store.received.unfinished("echo") == 14
+    bob.submit(bob)
+    deliver(ann, bob, eve)
+    assert bob.store.received.unfinished("echo", bob.me) == 1
