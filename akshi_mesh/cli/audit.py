@@ -24,8 +24,14 @@ def tail(
     agent: Annotated[str | None, typer.Option(metavar="AGENT", help="Only this one's.")] = None,
 ) -> None:
     """Print the newest records of the audit log, oldest first."""
+    node = session.node()
+    records = node.audit_tail(limit=limit, agent=agent)
+    if agent is not None and not records and all(agent != one["name"] for one in node.agents()):
+        from akshi_mesh.api.errors import NotKnown
+
+        raise NotKnown(f"no agent {agent!r} here", hint="akshi-node agents list")
     session.rows(
-        session.node().audit_tail(limit=limit, agent=agent),
+        records,
         lambda record: (
             output.when(record["at_ms"]),
             record["agent"],

@@ -3,8 +3,8 @@
 All but `append` work without a running node, too, on the node's store, which they only read.
 """
 
-import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Protocol
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 
 from akshi_mesh.cli import output
+from akshi_mesh.cli.given import given_text
 from akshi_mesh.cli.progress import progress
 from akshi_mesh.cli.report import tell_report
 from akshi_mesh.cli.session import Session, command
@@ -19,9 +20,10 @@ from akshi_mesh.cli.session import Session, command
 if TYPE_CHECKING:
     from akshi_mesh.api.shapes import CheckReport, EntryInfo, EntryPage, JournalInfo
 
-TEXT_CHARS_MAX = 64 * 1024  # an entry is smaller; the node says by how much
+PAGE = 1_000  # entries that are asked for at once on the way to the newest
 
 Name = Annotated[str, typer.Argument(metavar="JOURNAL")]
+Ids = Annotated[bool, typer.Option("--ids", help="Begin each line with the id of the entry.")]
 Limit = Annotated[int, typer.Option("-n", "--limit", min=1, max=1_000, help="At most so many.")]
 
 
@@ -41,8 +43,7 @@ def append(
     tag: Annotated[str, typer.Option(help="A word to find it by.")] = "",
 ) -> None:
     """Write one entry, as this node."""
-    words = sys.stdin.read(TEXT_CHARS_MAX) if text == "-" else text
-    entry = session.node().journal_append(journal, tag=tag, text=words)
+    entry = session.node().journal_append(journal, tag=tag, text=given_text(text))
     session.answer(entry, text=entry["id"])
 
 
@@ -54,11 +55,18 @@ def read(
         str | None, typer.Option(metavar="CURSOR", help="Go on where the last page ended.")
     ] = None,
     limit: Limit = 100,
+    last: Annotated[
+        int | None, typer.Option("--last", min=1, max=PAGE, help="The newest so many, in order.")
+    ] = None,
+    ids: Ids = False,
 ) -> None:
     """Print the entries of a journal in their order."""
     with _reading(session) as journals:
-        page = journals.journal_read(journal, after=after, limit=limit)
-    _print(session, page["entries"], empty=f"journal {journal!r} has no entries here")
+        if last is None:
+            page = journals.journal_read(journal, after=after, limit=limit)
+        else:
+            page = _newest(journals, journal, after=after, count=last)
+    _print(session, page["entries"], empty=f"journal {journal!r} has no entries here", ids=ids)
     if page["after"] is not None and not session.as_json:
         output.hint(f"akshi-node journal read {journal} --after {page['after']}")
 
@@ -69,11 +77,12 @@ def search(
     query: Annotated[str, typer.Argument(metavar="QUERY")],
     *,
     limit: Limit = 20,
+    ids: Ids = False,
 ) -> None:
     """Find entries by their words, the best first."""
     with _reading(session) as journals:
         found = journals.journal_search(journal, query=query, limit=limit)
-    _print(session, found, empty=f"nothing in journal {journal!r} holds these words")
+    _print(session, found, empty=f"nothing in journal {journal!r} holds these words", ids=ids)
 
 
 def verify(
@@ -138,10 +147,22 @@ def _reading(session: Session) -> Iterator[Journals]:
         yield node
 
 
-def _print(session: Session, entries: "list[EntryInfo]", *, empty: str) -> None:
+def _newest(journals: Journals, journal: str, *, after: str | None, count: int) -> "EntryPage":
+    """The last `count` entries; the way there leads through all of them."""
+    newest: deque[EntryInfo] = deque(maxlen=count)
+    while True:
+        page = journals.journal_read(journal, after=after, limit=PAGE)
+        newest.extend(page["entries"])
+        if page["after"] is None:
+            return {"entries": list(newest), "after": None}
+        after = page["after"]
+
+
+def _print(session: Session, entries: "list[EntryInfo]", *, empty: str, ids: bool) -> None:
     session.rows(
         entries,
         lambda entry: (
+            *((entry["id"],) if ids else ()),
             output.when(entry["at_ms"]),
             entry["writer"],
             _claim(entry),

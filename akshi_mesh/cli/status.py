@@ -76,4 +76,4 @@ def _peer_row(peer: "PeerInfo") -> tuple[str, ...]:
     state = f"{peer['state']}: {peer['why']}" if peer["why"] else peer["state"]
     queued = peer["tasks"]["queued"]
     waiting = f"{output.plural(queued, 'task')} queued" if queued else "-"
-    return (peer["name"] or "-", peer["did"], peer["address"] or "-", waiting, state)
+    return (peer["name"] or peer["did"], peer["address"] or "-", waiting, state)

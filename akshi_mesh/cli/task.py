@@ -1,21 +1,33 @@
 """`task send|get|list|watch|cancel`: work for agents, here and elsewhere."""
 
-import sys
+import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from akshi_mesh.cli import output
+from akshi_mesh.cli.given import given_text
 from akshi_mesh.cli.session import Session, command
 from akshi_mesh.cli.spans import span_s
-from akshi_mesh.errors import BadNews, Refused, Unreachable
+from akshi_mesh.errors import BadNews, Refused, Unreachable, UsageError
+from akshi_mesh.inert import inert
 
 if TYPE_CHECKING:
     from akshi_mesh.api.shapes import TaskInfo
 
 COMPLETED = "TASK_STATE_COMPLETED"
 REJECTED = "TASK_STATE_REJECTED"
-TEXT_CHARS_MAX = 64 * 1024  # more than an envelope of 60 KiB holds anyway
+CANCELED = "TASK_STATE_CANCELED"
+STATES = (
+    *("submitted", "working", "completed", "failed", "canceled", "rejected"),
+    *("input-required", "auth-required"),
+)
+# What people say where A2A has another word.
+_ALSO = {"queued": "submitted", "cancelled": "canceled", "refused": "rejected"}
+# As JSON: of the 60 KiB of an envelope, what signature, ids and names leave for certain.
+TEXT_BYTES_MAX = 58 * 1024
+EXPIRES_S_MAX = 7 * 86_400
 
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="Whole, or its first 8 digits.")]
 
@@ -59,7 +71,13 @@ def send(
 ) -> None:
     """Send a task to an agent and print its answer."""
     wait_s, expires_s = span_s(timeout), span_s(expires)
-    words = sys.stdin.read(TEXT_CHARS_MAX) if text == "-" else text
+    if expires_s > EXPIRES_S_MAX:
+        raise UsageError(f"--expires {expires}: at most 7d")
+    if "/" not in target:
+        raise UsageError(
+            f"target {target!r}: want NODE/AGENT", hint=f"akshi-node task send self/{target} TEXT"
+        )
+    words = _message(text)
     node = session.node()
     task = node.task_send(target, words, message_id=message_id, expires_s=expires_s)
     if not wait:
@@ -85,7 +103,7 @@ def get(session: Session, task_id: TaskId) -> None:
     output.say_table(
         [
             ("id      ", task["id"]),
-            ("agent   ", f"{task['peer']}/{task['agent']}"),
+            ("agent   ", _address(task, _names(session))),
             ("state   ", _state(task)),
             ("delivery", task["delivery"] + (f": {task['why']}" if task["why"] else "")),
             ("created ", output.when(task["created_ms"])),
@@ -102,20 +120,22 @@ def list_tasks(
     session: Session,
     *,
     state: Annotated[
-        str | None, typer.Option(metavar="STATE", help="Only these, e.g. failed or working.")
+        str | None,
+        typer.Option(metavar="STATE", help="Only these: " + ", ".join(STATES) + "."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 20,
 ) -> None:
     """List tasks, the newest first."""
-    a2a = None if state is None else "TASK_STATE_" + state.upper().replace("-", "_")
+    a2a = None if state is None else _a2a(state)
+    tasks, names = session.node().task_list(state=a2a, limit=limit), _names(session)
     session.rows(
-        session.node().task_list(state=a2a, limit=limit),
+        tasks,
         lambda task: (
             task["id"],
             output.when(task["created_ms"]),
             task["direction"],
-            _state(task),
-            f"{task['peer']}/{task['agent']}",
+            _state(task) if task["final"] else f"{_state(task)}, {task['delivery']}",
+            _address(task, names),
         ),
         empty="no tasks",
     )
@@ -127,7 +147,7 @@ def watch(session: Session, task_id: TaskId) -> None:
         if event["task"] is not None and event["final"]:
             _tell_ended(session, event["task"])
             return
-        session.answer(event, text=f"{_plain(event['state'])}  {event['text']}".rstrip())
+        session.answer(event, text=f"{_plain(event['state'])}  {inert(event['text'])}".rstrip())
     raise NotYet("the node ended before the task did", hint="akshi-node run")
 
 
@@ -144,11 +164,45 @@ def _tell_ended(session: Session, task: "TaskInfo") -> None:
         return
     if session.as_json:
         output.say_json(task)
+    if task["state"] == CANCELED:
+        why = f": {task['why']}" if task["why"] else ""
+        raise TaskFailed(f"task {task['id']} was cancelled{why}")
     why = task["why"] or task["text"] or "no reason given"
     if task["delivery"] == "refused" or task["state"] == REJECTED:
         raise TaskRefused(f"task {task['id']} refused: {why}", hint=task["hint"])
     how = "expired" if task["delivery"] == "expired" else _state(task)
     raise TaskFailed(f"task {task['id']} {how}: {why}", hint=task["hint"])
+
+
+def _message(text: str) -> str:
+    words = given_text(text)
+    size = len(json.dumps(words, ensure_ascii=False).encode())
+    if size > TEXT_BYTES_MAX:
+        raise UsageError(f"the text has {size} bytes as json, a task holds {TEXT_BYTES_MAX}")
+    return words
+
+
+def _a2a(state: str) -> str:
+    """The A2A name of a state, which may be typed whole or short."""
+    short = _plain(state.upper().replace("-", "_"))
+    short = _ALSO.get(short, short)
+    if short not in STATES:
+        raise UsageError(f"state {state[:40]!r}: want one of {', '.join(STATES)}")
+    return "TASK_STATE_" + short.upper().replace("-", "_")
+
+
+def _names(session: Session) -> Callable[[str], str]:
+    """How people here call the node of a DID."""
+    from identity.did import Did
+    from identity.files import load_trust
+
+    trust = load_trust(session.home.path)
+    return lambda did: trust.name_of(Did.parse(did).public_key)
+
+
+def _address(task: "TaskInfo", name_of: Callable[[str], str]) -> str:
+    node = "self" if task["direction"] == "local" else name_of(task["peer"])
+    return f"{node}/{task['agent']}"
 
 
 def _state(task: "TaskInfo") -> str:

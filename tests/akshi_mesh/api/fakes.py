@@ -13,6 +13,7 @@ TASK_ID = "ab" * 32
 ENDINGS = {
     "refused": ("refused", "TASK_STATE_REJECTED"),
     "expired": ("expired", "TASK_STATE_FAILED"),
+    "cancelled": ("expired", "TASK_STATE_CANCELED"),
     "failed": ("acknowledged", "TASK_STATE_FAILED"),
 }
 COUNTS: shapes.TaskCounts = {
