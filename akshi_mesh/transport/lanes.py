@@ -96,6 +96,11 @@ class Outbox:
                 self._handled[lane] = 0
         return b"".join(out)
 
+    @property
+    def has_refused(self) -> bool:
+        """Whether somebody has to be called when there is room."""
+        return self._refused
+
     def has_room_again(self) -> bool:
         """Whether a lane refused since the last True, and both are at most half full."""
         if self._refused and max(self._queued) <= QUEUE_BYTES_MAX // 2:

@@ -254,7 +254,9 @@ class Link:
     def _take_own(self, message_type: int, body: bytes) -> None:
         if message_type == CREDIT:
             self._outbox.granted(*unpack_credit(body))
-            self._queued.ring()
+            # In a conversation credit comes with each answer, and nothing waits for it.
+            if self._outbox.is_waiting or self._outbox.has_refused:
+                self._queued.ring()
         elif message_type == PING:
             self._send_own(_PONG_MESSAGE)
         elif message_type == BYE:
