@@ -119,6 +119,10 @@ class Home:
                 f"{path}: longer than {SOCKET_PATH_BYTES_MAX} bytes, too long for a socket",
                 hint="set XDG_RUNTIME_DIR, or AKSHI_HOME_DIR to a shorter path",
             )
+        try:
+            _check_private(self.runtime_dir, self.runtime_dir.stat())
+        except OSError as failure:
+            raise _unusable(self.runtime_dir, failure) from failure
         # One home, one name: two homes never share a socket.
         return self.runtime_dir / f"akshi-{self.path.stat().st_dev:x}-{self.path.stat().st_ino:x}"
 
@@ -150,10 +154,7 @@ class Home:
                 state = path.stat()
             except OSError as failure:
                 raise _unusable(path, failure) from failure
-            if state.st_uid != os.geteuid():
-                raise HomeUnsafe(f"{path}: belongs to another user")
-            if stat.S_IMODE(state.st_mode) & 0o077:
-                raise HomeUnsafe(f"{path}: others can look into it", hint=f"chmod 700 {path}")
+            _check_private(path, state)
 
     def _directories(self) -> tuple[Path, ...]:
         return (self.path, self.security, self.run_path, self.cache_path)
@@ -183,7 +184,8 @@ class Home:
             HomeBusy: another process is. Its number is in the lock file.
         """
         try:
-            descriptor = os.open(self.lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            descriptor = os.open(self.lock_path, flags, 0o600)
         except OSError as failure:
             raise _unusable(self.lock_path, failure) from failure
         give_up_at = time.monotonic() + patience_s
@@ -228,6 +230,13 @@ class Home:
         except (OSError, UnicodeDecodeError):
             return None
         return int(text) if text.isdigit() and len(text) <= len("4194304") else None
+
+
+def _check_private(path: Path, state: os.stat_result) -> None:
+    if state.st_uid != os.geteuid():
+        raise HomeUnsafe(f"{path}: belongs to another user")
+    if stat.S_IMODE(state.st_mode) & 0o077:
+        raise HomeUnsafe(f"{path}: others can look into it", hint=f"chmod 700 {path}")
 
 
 def _unusable(path: Path, failure: OSError) -> HomeUnusable:

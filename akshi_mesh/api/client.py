@@ -5,7 +5,10 @@ Measured: http.client costs 24 ms to import, httpx 128 ms; a command is not to p
 
 import http.client
 import json
+import os
 import socket
+import struct
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -35,6 +38,9 @@ class NodeBug(ControlError):
         super().__init__(f"the node has a bug (http {status}), its log holds the traceback")
 
 
+_CREDENTIALS = struct.Struct("3i")  # process, user, group
+
+
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path, timeout_s: float) -> None:
         super().__init__("akshi-node", timeout=timeout_s)
@@ -44,6 +50,10 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
+        if sys.platform == "linux":  # elsewhere the directory alone keeps others out
+            answer = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            if _CREDENTIALS.unpack(answer)[1] != os.geteuid():
+                raise PermissionError(f"{self._path}: another user's process listens there")
 
 
 class Client:
@@ -93,6 +103,8 @@ class Client:
             raise NoNode(why, hint="akshi-node stop") from failure
         except (FileNotFoundError, ConnectionRefusedError) as failure:
             raise NoNode("no node is running here") from failure
+        except PermissionError as failure:
+            raise NoNode(str(failure).lower()) from failure
         except (OSError, http.client.HTTPException) as failure:
             raise NoNode("the node ended before it answered", hint="akshi-node status") from failure
         finally:

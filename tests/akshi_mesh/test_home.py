@@ -22,6 +22,7 @@ from identity.errors import UnsafeFile
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
+    tmp_path.chmod(0o700)
     made = Home(tmp_path / "home", runtime_dir=tmp_path)
     made.create()
     return made
@@ -153,3 +154,20 @@ def test_a_deep_home_has_its_socket_where_names_are_short(tmp_path: Path) -> Non
         _ = Home(deep).socket_path
     short = Home(Path("/h"), runtime_dir=tmp_path)
     assert short.socket_path == Path("/h/run/api.sock")
+
+
+def test_a_runtime_directory_that_others_can_enter_is_refused(tmp_path: Path) -> None:
+    """Whoever can write there could listen in our place, and be shown the token."""
+    tmp_path.chmod(0o777)
+    deep = Home(tmp_path / ("d" * SOCKET_PATH_BYTES_MAX), runtime_dir=tmp_path)
+    with pytest.raises(HomeUnsafe, match="others can look into it"):
+        _ = deep.socket_path
+
+
+def test_a_lock_that_is_a_link_is_not_followed(home: Home, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    home.lock_path.symlink_to(victim)
+    with pytest.raises(HomeUnusable), home.lock():
+        pass
+    assert victim.read_text() == "precious"
