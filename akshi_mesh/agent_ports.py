@@ -12,6 +12,7 @@ import structlog
 import trio
 
 from akshi_mesh.switchboard import Switchboard
+from akshi_mesh.waits import Waits
 from identity.did import Did
 from sandbox.agent_address import AgentAddress
 from sandbox.errors import PortRefused
@@ -83,8 +84,14 @@ class Errands:
     """`TaskPort`: tasks this node sends for its agents."""
 
     def __init__(
-        self, mesh: Mesh, tables: TaskTables, switchboard: Switchboard, clock: Clock
+        self,
+        mesh: Mesh,
+        tables: TaskTables,
+        switchboard: Switchboard,
+        clock: Clock,
+        waits: Waits,
     ) -> None:
+        self._waits = waits
         self._mesh = mesh
         self._tables = tables
         self._switchboard = switchboard
@@ -122,14 +129,14 @@ class Errands:
         return made.hex()
 
     async def wait(
-        self,
-        *,
-        task_id: bytes,  # noqa: ARG002 - the sandbox has checked whose ids these are
-        ids: Sequence[str],
-        timeout_s: float,
+        self, *, task_id: bytes, ids: Sequence[str], timeout_s: float
     ) -> EndedTask | None:
         wanted = [bytes.fromhex(text) for text in ids]
-        with trio.move_on_after(timeout_s):
+        agent, targets = self._who_waits(task_id, wanted)
+        if self._waits.would_stand_still(agent, targets):
+            why = f"{', '.join(sorted(targets))} waits for {agent} itself"
+            raise PortRefused(FaultCode.NOT_ALLOWED, why)
+        with self._waits.under_way(task_id, agent, targets), trio.move_on_after(timeout_s):
             while True:
                 for sent_id in wanted:
                     sent = self._tables.sent.get(sent_id)
@@ -137,6 +144,15 @@ class Errands:
                         return EndedTask(sent_id.hex(), sent.result or "null")
                 await self._switchboard.wait_changed(wanted)
         return None
+
+    def _who_waits(self, task_id: bytes, ids: Sequence[bytes]) -> tuple[str, frozenset[str]]:
+        """The agent that asks, and for which agents here it waits: none if others may end first."""
+        asking = self._tables.received.get(task_id)
+        assert asking is not None, "only a task that runs here waits"
+        sent = [task for task in map(self._tables.sent.get, ids) if task is not None]
+        if any(task.peer != self._mesh.me or task.ended_ms is not None for task in sent):
+            return asking.agent, frozenset()
+        return asking.agent, frozenset(task.agent for task in sent)
 
     @_store_refuses()
     def cancel(self, *, task_id: bytes, id: str) -> None:  # noqa: ARG002 - as `wait`

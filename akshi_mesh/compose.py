@@ -26,6 +26,7 @@ from akshi_mesh.transport.links import Links
 from akshi_mesh.trust_book import TrustBook
 from akshi_mesh.trust_effects import TrustEffects
 from akshi_mesh.upkeep import Upkeep
+from akshi_mesh.waits import Waits
 from identity.keys import SigningKey
 from sandbox.host.boundary import Boundary, Ports
 from sandbox.host.compile import Compiler
@@ -91,7 +92,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
     )
     audit = AuditLog(database, draw=secrets.token_bytes)
     diaries = Diaries(mesh, view, search, lambda name: agent_keys[name].public_key, now)
-    errands = Errands(mesh, tables, switchboard, now)
+    errands = Errands(mesh, tables, switchboard, now, Waits(policy.slots))
     ports = Ports(Memory(mesh, tables.calls), errands, diaries, audit, AgentLog())
     supervisor = _supervisor(config, home, ground, ports, trust)
     revocations = Revocations(
