@@ -65,8 +65,8 @@ def init(
     home = session.home
     if (home.security / NODE_KEY).exists():
         raise HomeTaken(home.path)
+    sealed_with = ask_new() if passphrase else None  # before anything is made
     home.create()
-    sealed_with = ask_new() if passphrase else None
     with home.lock():
         try:
             key = create_node_key(home.path, sealed_with)

@@ -2,10 +2,11 @@
 
 import getpass
 import os
+import stat
 import sys
 from pathlib import Path
 
-from akshi_mesh.errors import UsageError
+from akshi_mesh.errors import Refused, UsageError
 
 FILE_VARIABLE = "AKSHI_PASSPHRASE_FILE"
 _BYTES_MAX = 4096
@@ -31,7 +32,10 @@ def ask_new() -> str:
     """A new passphrase, typed twice."""
     named = os.environ.get(FILE_VARIABLE)
     if named:
-        return _from_file(Path(named))
+        typed = _from_file(Path(named))
+        if not typed:
+            raise UsageError(f"{named}: an empty passphrase seals nothing")
+        return typed
     if not sys.stdin.isatty():
         raise NoPassphrase("a passphrase is asked for on a terminal")
     first = getpass.getpass("new passphrase: ")
@@ -43,9 +47,28 @@ def ask_new() -> str:
 
 
 def _from_file(path: Path) -> str:
-    from identity.files import read_private
-
-    data = read_private(path, bytes_max=_BYTES_MAX)
+    """The first words of a file that only we can read; its directory may be anybody's."""
+    try:
+        # Not blocking: a fifo in this place is refused below instead of waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as failure:
+        why = (failure.strerror or "unreadable").lower()
+        raise UsageError(f"{FILE_VARIABLE}: {path}: {why}") from failure
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise UsageError(f"{FILE_VARIABLE}: {path}: not a regular file")
+        if found.st_uid != os.geteuid():
+            raise Refused(f"{FILE_VARIABLE}: {path}: belongs to another user")
+        if stat.S_IMODE(found.st_mode) & 0o077:
+            raise Refused(
+                f"{FILE_VARIABLE}: {path}: others can read or write it", hint=f"chmod 600 {path}"
+            )
+        data = os.read(descriptor, _BYTES_MAX + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > _BYTES_MAX:
+        raise UsageError(f"{FILE_VARIABLE}: {path}: longer than {_BYTES_MAX} bytes")
     try:
         return data.decode().rstrip("\r\n")
     except UnicodeDecodeError as failure:
