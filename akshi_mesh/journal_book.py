@@ -136,6 +136,26 @@ class JournalBook:
         }
 
 
+def has_forked(database: Database, author: bytes) -> bool:
+    """Whether the store holds proof that `author` signed two versions of a log."""
+    tables = "SELECT 1 FROM sqlite_master WHERE name = 'journal_forks'"
+    if database.execute(tables).fetchone() is None:  # no node ever ran on this store
+        return False
+    found = "SELECT 1 FROM journal_forks WHERE author = ? LIMIT 1"
+    return database.execute(found, (author,)).fetchone() is not None
+
+
+def has_forked_in(path: Path, author: bytes) -> bool:
+    """As `has_forked`, on the store of a node that does not run."""
+    if not path.exists():
+        return False
+    database = Database.read_only(str(path))
+    try:
+        return has_forked(database, author)
+    finally:
+        database.close()
+
+
 def _finding(log: LogCheck) -> Finding:
     whole = f"{log.proven} of {log.size} entries proven"
     return {

@@ -13,12 +13,14 @@ import typer
 from akshi_mesh.cli import output
 from akshi_mesh.cli.session import Session, command
 from akshi_mesh.cli.spans import until_ms
+from akshi_mesh.errors import UsageError
 
 if TYPE_CHECKING:
     from akshi_mesh.api.shapes import TrustedInfo
 
 Who = Annotated[str, typer.Argument(metavar="WHO", help="A DID, or the name given with --name.")]
 REVOCATION_BYTES_MAX = 64 * 1024
+JOURNALS = "akshi-node journal list"
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +34,9 @@ def register(app: typer.Typer) -> None:
 
 def add(
     session: Session,
-    did: Annotated[str, typer.Argument(metavar="DID")],
+    did: Annotated[
+        str, typer.Argument(metavar="DID", help="Or the name of one that is trusted already.")
+    ],
     *,
     name: Annotated[str | None, typer.Option(help="What to call it here.")] = None,
     address: Annotated[
@@ -55,6 +59,7 @@ def add(
     end_ms = None if until is None else until_ms(until, now_ms=_now_ms())
     rights = tuple(allow or ())
     with session.node_or_lock() as node:
+        did = trust_file.did_of_name(session.home.path, did)
         if node is None:
             trusted = trust_file.add(
                 session.home.path, did, name=name, address=address, allow=rights, until_ms=end_ms
@@ -124,8 +129,7 @@ def revoked(
     """Take a node's own revocation: it is dropped for good."""
     from akshi_mesh.cli import trust_file
 
-    with file.open("rb") as opened:
-        data = opened.read(REVOCATION_BYTES_MAX)
+    data = _revocation(file)
     with session.node_or_lock() as node:
         if node is None:
             did = trust_file.revoke(session.home.path, data, network=session.config().mesh.network)
@@ -136,14 +140,38 @@ def revoked(
 
 def accept_fork(session: Session, who: Who) -> None:
     """Let a node that forked a journal back into view, from its later epochs on."""
+    from akshi_mesh.api.errors import NotKnown
     from akshi_mesh.cli import trust_file
+    from akshi_mesh.journal_book import has_forked_in
 
     with session.node_or_lock() as node:
         if node is None:
+            author = trust_file.named(session.home.path, who)
+            if not has_forked_in(session.home.database_path, author):
+                raise NotKnown(f"{who} has forked no journal that is here", hint=JOURNALS)
             trust_file.accept_fork(session.home.path, who)
         else:
             node.trust_accept_fork(who)
     session.answer({"accepted": who}, text=f"fork accepted: {who}")
+
+
+def _revocation(file: Path) -> bytes:
+    """The bytes of a file that looks like a revocation; who signed it is checked later."""
+    from identity import envelope
+    from identity.errors import IdentityError
+
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(REVOCATION_BYTES_MAX)
+    except OSError as failure:
+        raise UsageError(f"{file}: {(failure.strerror or 'unreadable').lower()}") from failure
+    try:
+        kind = envelope.peek(data).kind
+    except IdentityError as malformed:
+        raise UsageError(f"{file}: not a revocation") from malformed
+    if kind != envelope.Kind.REVOCATION:
+        raise UsageError(f"{file}: not a revocation")
+    return data
 
 
 def _sentence(trusted: "TrustedInfo") -> str:

@@ -90,6 +90,17 @@ def accept_fork(home: Path, who: str) -> None:
     save_trust(home, store.with_accepted_fork(find(store, who)))
 
 
+def did_of_name(home: Path, who: str) -> str:
+    """The DID that has the name `who` here; else `who` as it is."""
+    trusted = load_trust(home).by_petname(who)
+    return who if trusted is None else str(trusted.did)
+
+
+def named(home: Path, who: str) -> bytes:
+    """The key of a DID or of a name. Raises as `find`."""
+    return find(load_trust(home), who)
+
+
 def find(store: TrustStore, who: str) -> bytes:
     """The key of a DID or of a name.
 

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from akshi_mesh.api.errors import BadRequest, Denied
+from akshi_mesh.api.errors import BadRequest, Denied, NotKnown
 from akshi_mesh.api.shapes import Done, PeerAdded, PeerInfo, TaskCounts, TrustedInfo
 from akshi_mesh.cli import trust_file
+from akshi_mesh.journal_book import has_forked
 from akshi_mesh.parts import Parts
 from akshi_mesh.transport.address import Address, PeerAddress
 from akshi_mesh.transport.ports import LinkInfo
@@ -68,6 +69,10 @@ class TrustControl:
     async def trust_accept_fork(self, who: str) -> Done:
         parts = self._parts
         author = trust_file.find(parts.trust.store, who)
+        if not has_forked(parts.database, author):
+            raise NotKnown(
+                f"{who} has forked no journal that is here", hint="akshi-node journal list"
+            )
         parts.trust.replace(parts.trust.store.with_accepted_fork(author))
         return {"note": "what it wrote after the fork is in the view again"}
 
