@@ -106,7 +106,7 @@ class Attempts:
             id=attempt.task_id,
             agent=attempt.agent,
             sender=attempt.chain[-1] if attempt.chain else sender,
-            originator=attempt.chain[0] if attempt.chain else sender,
+            originator=_originator(sender, str(Did(self._mesh.me)), attempt.chain),
             chain=attempt.chain,
             message_json=attempt.message,
             expires_ms=attempt.expires_ms,
@@ -132,3 +132,14 @@ class Attempts:
 def _log_unsaved(attempt: StartAttempt, trouble: StoreError) -> None:
     task = attempt.task_id.hex()
     log.error("task.unsaved", id=task, why=str(trouble), hint=trouble.hint)
+
+
+def _originator(sender: str, me: str, chain: tuple[str, ...]) -> str:
+    """Who is proven to have brought this work to us; what a chain says before that is a claim.
+
+    The last hop of a chain is its author's. In a chain of our own that is the hop before our first.
+    """
+    if sender != me:
+        return chain[-1] if chain else sender
+    ours = next((at for at, hop in enumerate(chain) if hop.partition("/")[0] == me), 0)
+    return chain[ours - 1] if ours else me

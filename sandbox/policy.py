@@ -112,7 +112,7 @@ def decide(config: AgentSpec, request: Request, state: State) -> Verdict:
 
 
 def _decide_send(config: AgentSpec, wish: SendTask, state: State) -> Verdict:
-    if len(state.chain) + 1 > HOPS_MAX:
+    if sum("/" in hop for hop in state.chain) + 1 > HOPS_MAX:
         return Deny(FaultCode.NOT_ALLOWED, f"the task has come through {HOPS_MAX} agents already")
     did = wish.target.did(me=state.me, resolve=state.resolve)
     if did is None:

@@ -22,7 +22,8 @@ def send(
         task_id=task.id,
         number=number,
         from_agent=task.agent,
-        chain=(*task.chain, f"{me}/{task.agent}"),
+        # Whoever began it stays named: a chain without agents begins with its node.
+        chain=(*(task.chain or (task.sender,)), f"{me}/{task.agent}"),
         target=target,
         parts_json=wish.parts_json,
         expires_ms=task.expires_ms,

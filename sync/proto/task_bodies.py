@@ -10,6 +10,7 @@ Spec, with examples: docs/spec/tasks.md. Any bytes give a value or `MalformedTas
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,14 +63,29 @@ def load_task(data: bytes, author: bytes) -> TaskBody:
         raise MalformedTask("the agent is not a name")
     if type(message_id) is not str or not 0 < len(message_id) <= MESSAGE_ID_CHARACTERS_MAX:
         raise MalformedTask(f"the message id is not 1 to {MESSAGE_ID_CHARACTERS_MAX} characters")
-    if type(chain) is not list or len(chain) > HOPS_MAX:
+    if type(chain) is not list or len(chain) > HOPS_MAX + is_begun_by_node(chain):
         raise MalformedTask(f"the chain is not an array of at most {HOPS_MAX} hops")
-    hops = [_hop(hop) for hop in chain]
+    is_whole = is_begun_by_node(chain)
+    if is_whole and len(chain) < 2:
+        raise MalformedTask("a chain of no agent")
+    hops = [_node(chain[0]), *map(_hop, chain[1:])] if is_whole else [_hop(hop) for hop in chain]
     if hops and hops[-1] != author:
         raise MalformedTask("the last hop is not the author's")
     if type(message) is not str:
         raise MalformedTask("the message is not text")
     return TaskBody(agent, message_id, tuple(chain), message)
+
+
+def is_begun_by_node(chain: Sequence[Any]) -> bool:
+    """Whether the first hop is the node that began it all, and no agent."""
+    return bool(chain) and type(chain[0]) is str and "/" not in chain[0]
+
+
+def _node(did: str) -> bytes:
+    try:
+        return Did.parse(did).public_key
+    except MalformedDid as failure:
+        raise MalformedTask(f"a hop holds no did: {failure.why}") from failure
 
 
 def _hop(hop: Any) -> bytes:
@@ -79,10 +95,7 @@ def _hop(hop: Any) -> bytes:
     did, slash, agent = hop.partition("/")
     if not slash or not AGENT.fullmatch(agent):
         raise MalformedTask("a hop is not did:key:…/agent")
-    try:
-        return Did.parse(did).public_key
-    except MalformedDid as failure:
-        raise MalformedTask(f"a hop holds no did: {failure.why}") from failure
+    return _node(did)
 
 
 def dump_receipts(receipts: list[Receipt]) -> bytes:

@@ -33,6 +33,7 @@ from sync.proto.task_bodies import (
     Receipt,
     TaskBody,
     dump_task,
+    is_begun_by_node,
     load_json,
     load_receipts,
     load_task,
@@ -119,7 +120,7 @@ class Sending:
             for same in self._store.sent.by_message_id(message_id):
                 if same.origin == order.origin:
                     return same.id, []
-        if len(order.chain) > HOPS_MAX:
+        if len(order.chain) > HOPS_MAX + is_begun_by_node(order.chain):
             raise ChainTooLong(len(order.chain), hops_max=HOPS_MAX)
         message = task_messages.user_message(order.parts, message_id, order.context_id)
         task_messages.check_message(message)

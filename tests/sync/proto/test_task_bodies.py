@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -274,3 +275,12 @@ UPDATE = json.loads(task_messages.status_update(TASK_ID, None, "x", 0))
 def test_each_field_of_an_update_changed_once(field: str, value: object) -> None:
     with pytest.raises(MalformedTask):
         task_messages.check_update(json.dumps(UPDATE | {field: value}), TASK_ID)
+
+
+def test_a_chain_may_begin_with_the_node_that_asked() -> None:
+    for chain in ((str(KEY.did), HOP), (str(KEY.did), *[HOP] * 4)):
+        body = replace(GOOD, chain=chain)
+        assert load_task(dump_task(body), KEY.public_key) == body
+    for chain in ((str(KEY.did),), (HOP, str(KEY.did)), (str(KEY.did), *[HOP] * 5)):
+        with pytest.raises(MalformedTask):
+            load_task(dump_task(replace(GOOD, chain=chain)), KEY.public_key)

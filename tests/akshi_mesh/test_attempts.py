@@ -1,0 +1,25 @@
+"""Whose work it is: who is proven to have brought it, not whom a chain names."""
+
+import pytest
+
+from akshi_mesh.attempts import _originator
+
+ME, EVE, ANN = "did:key:zMe", "did:key:zEve", "did:key:zAnn"
+
+
+@pytest.mark.parametrize(
+    ("sender", "chain", "originator"),
+    [
+        (EVE, (), EVE),
+        (EVE, (f"{EVE}/x",), f"{EVE}/x"),
+        (EVE, (f"{ANN}/boss", f"{EVE}/x"), f"{EVE}/x"),
+        (ME, (), ME),
+        (ME, (ME, f"{ME}/relay"), ME),
+        (ME, (EVE, f"{ME}/relay"), EVE),
+        (ME, (f"{ANN}/boss", f"{EVE}/x", f"{ME}/relay"), f"{EVE}/x"),
+    ],
+)
+def test_a_relay_of_ours_launders_nobody(
+    sender: str, chain: tuple[str, ...], originator: str
+) -> None:
+    assert _originator(sender, ME, chain) == originator
