@@ -2,7 +2,7 @@
 
 $AKSHI_HOME_DIR, else $XDG_DATA_HOME/akshi, else ~/.local/share/akshi        0700
   security/     node_key.pem, trust, api.token, revocation.cbor             0700, files 0600
-  run/          lock (flock), api.sock                                      0700
+  run/          lock (flock), api.sock, config                              0700
   cache/        compiled agents
   node.db       tasks, journals, audit
   runtime.toml  the configuration, unless -c names another
@@ -15,7 +15,7 @@ import secrets
 import stat
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -95,6 +95,11 @@ class Home:
     @property
     def lock_path(self) -> Path:
         return self.run_path / "lock"
+
+    @property
+    def last_config_path(self) -> Path:
+        """Names the configuration that the node runs with, or ran with last."""
+        return self.run_path / "config"
 
     @property
     def cache_path(self) -> Path:
@@ -207,6 +212,20 @@ class Home:
         finally:
             # Closing gives up the lock; the file stays, so that nobody locks a deleted one.
             os.close(descriptor)
+
+    def remember_config(self, source: str | None) -> None:
+        """For who asks later what this node runs with. The lock is held."""
+        # Only a convenience: a disk that takes nothing is told where it matters.
+        with suppress(OSError):
+            self.last_config_path.write_bytes(os.fsencode(source or ""))
+
+    def last_config(self) -> Path | None:
+        """The configuration of the last `run`, if it is still there."""
+        try:
+            path = Path(os.fsdecode(self.last_config_path.read_bytes()))
+        except OSError:
+            return None
+        return path if path.is_absolute() and path.is_file() else None
 
     def is_held(self) -> bool:
         """Whether the process named in the lock file lives. Does not touch the lock itself:

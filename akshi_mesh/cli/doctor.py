@@ -41,7 +41,7 @@ def _findings(session: Session) -> "Iterator[Finding]":
     yield from _home(session)
     config: Config | None = None
     try:
-        config = session.config()
+        config = session.last_config() if session.home.is_held() else session.config()
     except OperatorError as failure:
         yield _bad("configuration", str(failure), failure.hint or "akshi-node config check")
     else:

@@ -134,7 +134,7 @@ def _reading(session: Session) -> Iterator[Journals]:
         from akshi_mesh.journal_book import JournalBook
         from identity.files import load_trust
 
-        config = session.config()
+        config = session.last_config()
         with JournalBook.at(
             session.home.database_path,
             network=config.mesh.network,

@@ -60,6 +60,7 @@ def run_node_here(session: Session, *, peers: tuple[str, ...], listen: str | Non
                 except BrokenPipeError:  # who started us has gone; the node outlives that
                     hush(sys.stdout)
 
+            session.home.remember_config(config.source)
             configure_logs(config.telemetry)
             run_node(
                 config,

@@ -55,6 +55,12 @@ class Session:
 
         return load_config(self.config_path, home=self.home.path)
 
+    def last_config(self) -> "Config":
+        """The configuration that was typed, else that of the node that runs or ran here."""
+        from akshi_mesh.config.load import load_config
+
+        return load_config(self.config_path or self.home.last_config(), home=self.home.path)
+
     def node(self) -> "Client":
         """The node that runs here, waited for while it starts.
 

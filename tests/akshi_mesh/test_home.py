@@ -59,6 +59,19 @@ def test_a_home_in_a_repository_is_not_committed(home: Home) -> None:
     assert (home.path / ".gitignore").read_text() == "*\n"
 
 
+def test_a_home_knows_the_configuration_of_its_last_run(home: Home, tmp_path: Path) -> None:
+    home.create()
+    assert home.last_config() is None
+    config = tmp_path / "some.toml"
+    config.touch()
+    home.remember_config(str(config))
+    assert home.last_config() == config
+    config.unlink()
+    assert home.last_config() is None
+    home.remember_config(None)
+    assert home.last_config() is None
+
+
 @pytest.mark.parametrize("part", ["", "security", "run", "cache"])
 def test_a_home_that_others_can_enter_is_refused(home: Home, part: str) -> None:
     path = home.path / part
