@@ -211,10 +211,11 @@ class Mesh:
         Behind what no correct peer sends, nothing is read any more: its link ends.
         """
         now, complaints = self._clock(), list[Callable[[], None]]()
+        high_ms = self.tasks.clock_high_ms(now)
         events: list[task_events.Event | journal_events.Received] = []
         for message_type, body in messages:
             try:
-                event = self._read(peer, message_type, body, now)
+                event = self._read(peer, message_type, body, now, high_ms)
             except (UnknownKind, WrongAudience, Expired, FromTheFuture) as refusal:
                 complaints.append(partial(self._voice.refused, peer, str(refusal)))
             except (IdentityError, MalformedHello) as wrong:
@@ -246,7 +247,7 @@ class Mesh:
         return not any(isinstance(effect, journal_events.Misbehaved) for effect in effects)
 
     def _read(
-        self, peer: bytes, message_type: int, body: bytes, now: Moment
+        self, peer: bytes, message_type: int, body: bytes, now: Moment, high_ms: int
     ) -> Sequence[task_events.Event | journal_events.Received]:
         """What a message says, its signature checked; nothing if it is of a newer node's type.
 
@@ -254,7 +255,7 @@ class Mesh:
             IdentityError, MalformedHello: it says nothing that may be acted on.
         """
         if message_type == ENVELOPE:
-            return self._envelope(peer, body, now)
+            return self._envelope(peer, body, now, high_ms)
         if message_type == SYNC:
             return (journal_events.Received(peer, body),)
         if message_type == HELLO:
@@ -262,7 +263,7 @@ class Mesh:
         return ()
 
     def _envelope(
-        self, peer: bytes, data: bytes, now: Moment
+        self, peer: bytes, data: bytes, now: Moment, high_ms: int
     ) -> Sequence[task_events.EnvelopeArrived | task_events.CameEarly]:
         unopened = envelope.unopened(data)
         kind, author = unopened.header
@@ -278,7 +279,7 @@ class Mesh:
                 network=self._network,
                 me=self.me,
                 now_ms=now.wall_ms,
-                clock_high_ms=self.tasks.clock_high_ms(now),
+                clock_high_ms=high_ms,
             )
         except FromTheFuture as early:
             if kind not in _ACKNOWLEDGED:
