@@ -69,14 +69,26 @@ async def _over_tcp(stream: trio.SocketStream, trips: int) -> list[float]:
 
 
 async def _over_link(links: Links, ears: Ears, peer: bytes, trips: int) -> list[float]:
-    data, took_s = secrets.token_bytes(SIZE), []
-    echo = Bell()
-    ears.on_message = lambda *_: echo.ring()
-    for _ in range(trips):
+    """Each echo sets off the next message where it is heard, as a node's handlers do."""
+    data, all_back = secrets.token_bytes(SIZE), Bell()
+    took_s: list[float] = []
+    began = 0.0
+
+    def send() -> None:
+        nonlocal began
         began = time.perf_counter()
         links.send(peer, ENVELOPE, data)
-        await echo.wait()
+
+    def heard(_peer: bytes, _type: int, _body: bytes) -> None:
         took_s.append(time.perf_counter() - began)
+        if len(took_s) < trips:
+            send()
+        else:
+            all_back.ring()
+
+    ears.on_message = heard
+    send()
+    await all_back.wait()
     return took_s
 
 
