@@ -280,7 +280,7 @@ def test_each_field_of_an_update_changed_once(field: str, value: object) -> None
 def test_a_chain_may_begin_with_the_node_that_asked() -> None:
     for chain in ((str(KEY.did), HOP), (str(KEY.did), *[HOP] * 4)):
         body = replace(GOOD, chain=chain)
-        assert load_task(dump_task(body), KEY.public_key) == body
+        assert task_bodies.load_task(task_bodies.dump_task(body), KEY.public_key) == body
     for chain in ((str(KEY.did),), (HOP, str(KEY.did)), (str(KEY.did), *[HOP] * 5)):
         with pytest.raises(MalformedTask):
-            load_task(dump_task(replace(GOOD, chain=chain)), KEY.public_key)
+            task_bodies.load_task(task_bodies.dump_task(replace(GOOD, chain=chain)), KEY.public_key)
