@@ -16,7 +16,7 @@ from sync.clock import Moment
 from sync.fork_proof import ForkProof
 from sync.frontier import Frontier
 from sync.journal import EPOCHS_PER_AUTHOR_MAX, Entry, LogName
-from sync.journal_errors import JournalError
+from sync.journal_errors import JournalDamaged, JournalError
 from sync.merkle import leaf_hash
 from sync.proto.journal_events import Policy
 from sync.proto.journal_messages import Entries
@@ -109,7 +109,13 @@ class Admission:
 
 
 def take(
-    message: Entries, store: JournalStore, admission: Admission, *, network: str, now: Moment
+    message: Entries,
+    store: JournalStore,
+    admission: Admission,
+    *,
+    shared: frozenset[str],
+    network: str,
+    now: Moment,
 ) -> Intake:
     """Check a message of entries in full and store what is new in it."""
     log = store.log(message.log)
@@ -119,8 +125,10 @@ def take(
             return NothingNew()
     try:
         if message.checkpoint is not None:
-            return _Taking(message, store, admission, network, now).with_checkpoint(log)
-        return _Taking(message, store, admission, network, now).with_proof(log)
+            return _Taking(message, store, admission, shared, network, now).with_checkpoint(log)
+        return _Taking(message, store, admission, shared, network, now).with_proof(log)
+    except JournalDamaged:
+        raise  # what is broken is ours, not the peer's
     except (JournalError, IdentityError) as failure:
         return Nonsense(str(failure))
 
@@ -130,6 +138,7 @@ class _Taking:
     message: Entries
     store: JournalStore
     admission: Admission
+    shared: frozenset[str]
     network: str
     now: Moment
 
@@ -194,6 +203,8 @@ class _Taking:
         return Stored(self.store.freeze(log, proof), (), proof)
 
     def _refused(self, name: LogName) -> Intake | None:
+        if name.journal not in self.shared:  # a log we did not know, of a journal not for this peer
+            return NotAdmitted(name, is_vouched_for=True)
         if self.message.attestation is not None:
             self.admission.hear(self.message.attestation, name, self.now)
         if self.admission.admits(name.journal, name.author):

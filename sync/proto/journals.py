@@ -18,7 +18,7 @@ from identity.errors import IdentityError
 from sync.checkpoint import Sealer
 from sync.clock import Moment
 from sync.journal import SIZE_MAX, LogName
-from sync.journal_errors import JournalError
+from sync.journal_errors import JournalDamaged, JournalError
 from sync.proto import journal_messages as messages
 from sync.proto.have_vector import digest, parts, tag_of, to_tell
 from sync.proto.journal_events import (
@@ -295,8 +295,9 @@ class Journals(Writer):
         if known is not None and known.name.journal not in link.shared:
             return []
         link.note_size(message.log, message.end)
+        admission, shared = self._sharing.admission, link.shared
         outcome = take(
-            message, self._store, self._sharing.admission, network=self._network, now=now
+            message, self._store, admission, shared=shared, network=self._network, now=now
         )
         match outcome:
             case Stored(log, times, _):
@@ -358,6 +359,8 @@ class Journals(Writer):
     def _on_leaf(self, link: Link, leaf: messages.Leaf, now: Moment) -> list[Effect]:
         try:
             outcome: Outcome = self._search.answer(link.peer, leaf, now.mono_s)
+        except JournalDamaged:
+            raise  # ours
         except (JournalError, IdentityError) as failure:
             return [Misbehaved(link.peer, str(failure))]
         match outcome:

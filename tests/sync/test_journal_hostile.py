@@ -219,3 +219,20 @@ def test_names_beyond_the_budget_are_taken_up_later() -> None:
     two.write("private no more", mesh.now, journal="diary")
     mesh.settle(30)
     assert one.texts(mesh.now, "diary") == ["private no more"]
+
+
+def test_a_log_we_do_not_know_is_not_taken_from_who_may_not_share_its_journal() -> None:
+    mesh, one, two = linked()
+    tell(mesh, two, one, Names(("notes",)))
+    before = two.view.journals()
+    tell(mesh, two, one, Names(()))
+    effects = one.write("smuggled", mesh.now, journal="diary")
+    bodies = [effect.body for effect in effects if isinstance(effect, Send)]
+    log = one.store.own_log("diary", one.id, one.run)
+    assert log is not None
+    stretch = one.store.stretch(log, 0)
+    assert stretch is not None
+    entries = Entries(log.id, 0, stretch.entries, stretch.checkpoint, None, None)
+    for body in (*bodies, encode(entries)):
+        tell(mesh, two, one, body)
+    assert two.view.journals() == before
