@@ -24,6 +24,7 @@ from akshi_mesh.attempts import Attempts
 from akshi_mesh.revocations import Revocations
 from akshi_mesh.transport.links import Links
 from identity.did import Did
+from sandbox.budget import Budget
 from sync.errors import StoreBusy, StoreFull, StoreReadOnly
 from sync.mesh import Mesh
 from sync.proto.journal_events import ForkFound
@@ -37,6 +38,8 @@ FORGERIES_MAX = 3  # bad signatures of one peer; then it is banned
 BAN_MS = 10 * 60 * 1000  # the first time, then doubling
 BAN_MS_MAX = 24 * 3600 * 1000
 TROUBLE_PAUSE_S = 1.0  # between two looks at a disk that took nothing
+LINES_BURST = 60  # about refused envelopes of one peer
+LINES_PER_S = 0.5
 REFUSALS_KEPT = 256  # distinct reasons, for `status`; further ones are only logged
 
 
@@ -52,6 +55,7 @@ class Switchboard:
         self._waiting: dict[bytes, set[trio.Event]] = {}
         self._forgeries: dict[bytes, int] = {}
         self._bans: dict[bytes, int] = {}
+        self._lines: dict[bytes, Budget] = {}
         self.refusals: dict[str, int] = {}
         self.is_linked: set[bytes] = set()
         self.trouble: StoreFull | StoreReadOnly | StoreBusy | None = None
@@ -206,8 +210,15 @@ class Switchboard:
         self._links.ban(peer, until_ms=self._wall_ms() + ban_ms, why=why)
 
     def refused(self, peer: bytes, why: str) -> None:
-        log.warning("envelope.refused", did=str(Did(peer)), why=why)
+        """Counted always; written down as often as a person could read it."""
         self._count(why)
+        now_s = trio.current_time()
+        lines = self._lines.get(peer)
+        if lines is None:  # as many as are trusted, no stranger gets here
+            lines = Budget(burst=LINES_BURST, per_s=LINES_PER_S, now_s=now_s)
+            self._lines[peer] = lines
+        if lines.take(now_s):
+            log.warning("envelope.refused", did=str(Did(peer)), why=why)
 
     def fork_found(self, fork: ForkFound) -> None:
         did = str(Did(fork.author))
