@@ -21,6 +21,8 @@ def test_a_full_disk_delays_and_loses_nothing(tmp_path: Path) -> None:
     with node_on_a_disk(SCRIBE, kib=DISK_KIB) as (node, disk):
         try:
             _start_linked(sender, node)
+            # One whose start cannot be recorded is stopped, and its tasks fail with that reason.
+            wait_until(lambda: node.client.agents()[0]["state"] == "ready", LIMIT_S, "agent")
             written = _write_until_full(node, disk)
 
             for number in range(TASKS):
@@ -37,9 +39,8 @@ def test_a_full_disk_delays_and_loses_nothing(tmp_path: Path) -> None:
             disk.free()
             wait_until(lambda: _all_ended(sender), LIMIT_S, "end of the tasks")
             wait_until(lambda: not node.client.status()["warnings"], LIMIT_S, "end of the trouble")
-            assert {t["state"] for t in sender.client.task_list(limit=MANY)} == {
-                "TASK_STATE_COMPLETED"
-            }
+            ended = {(t["state"], t["why"]) for t in sender.client.task_list(limit=MANY)}
+            assert ended == {("TASK_STATE_COMPLETED", "")}
             scribed = node.client.journal_read("scribe", limit=MANY)["entries"]
             assert [e["text"] for e in scribed] == [f"task {n}" for n in range(TASKS)]
             notes = node.client.journal_read("notes", limit=MANY)["entries"]
