@@ -221,7 +221,8 @@ class Mesh:
             except (IdentityError, MalformedHello) as wrong:
                 forged = isinstance(wrong, BadSignature)
                 complaints.append(partial(self._voice.misbehaved, peer, str(wrong), forged=forged))
-                break
+                if not forged:  # a link outlives a bad signature or two, and what came with them
+                    break
             else:
                 events += event
         with self.transaction():
