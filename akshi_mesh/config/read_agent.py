@@ -1,6 +1,6 @@
 """One [[agents]] table becomes an `AgentSpec`: what may run, and what it may touch."""
 
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from akshi_mesh.config.section import Section
 from sandbox.agent_address import AgentPattern
@@ -61,31 +61,45 @@ def read_agent(section: Section, files: Files) -> AgentSpec | None:
         endpoints.texts("allowed")
         endpoints.close()
     limits = section.table("limits") or section.nothing("limits")
-    try:
-        spec = AgentSpec(
-            name=name,
-            wasm_path=_read_wasm_path(section, files),
-            capabilities=capabilities,
-            peers_allowed=_read_peers(section),
-            filesystem_allowed=_read_paths(section, files),
-            memory_mb=limits.whole("memory_mb", _DEFAULT.memory_mb),
-            fuel=limits.whole("fuel", _DEFAULT.fuel),
-            wall_clock_s=limits.number("wall_clock_s", _DEFAULT.wall_clock_s),
-            workers=limits.whole("workers", _DEFAULT.workers),
-            queue=limits.whole("queue", _DEFAULT.queue),
-            max_restarts=section.whole("max_restarts", _DEFAULT.max_restarts),
-            restart_backoff_s=section.number("restart_backoff_secs", _DEFAULT.restart_backoff_s),
-            wasi=section.word("wasi", get_args(Wasi), _DEFAULT.wasi),
-            share_originators=section.flag("share_originators"),
-        )
-    except MalformedAgentSpec as malformed:
-        where = _WHERE.get(malformed.key, (malformed.key,))
-        section.wrong_below(where, f"{'.'.join(where)}: {malformed.why}")
-        spec = None
+    spec = _spec(
+        section,
+        {
+            "name": name,
+            "wasm_path": _read_wasm_path(section, files),
+            "capabilities": capabilities,
+            "peers_allowed": _read_peers(section),
+            "filesystem_allowed": _read_paths(section, files),
+            "memory_mb": limits.whole("memory_mb", _DEFAULT.memory_mb),
+            "fuel": limits.whole("fuel", _DEFAULT.fuel),
+            "wall_clock_s": limits.number("wall_clock_s", _DEFAULT.wall_clock_s),
+            "workers": limits.whole("workers", _DEFAULT.workers),
+            "queue": limits.whole("queue", _DEFAULT.queue),
+            "max_restarts": section.whole("max_restarts", _DEFAULT.max_restarts),
+            "restart_backoff_s": section.number("restart_backoff_secs", _DEFAULT.restart_backoff_s),
+            "wasi": section.word("wasi", get_args(Wasi), _DEFAULT.wasi),
+            "share_originators": section.flag("share_originators"),
+        },
+    )
     limits.close()
     _note_missing_sections(section, capabilities)
     section.close()
     return spec
+
+
+def _spec(section: Section, values: dict[str, Any]) -> AgentSpec | None:
+    """The agent of these values, or None and every one of them that is wrong reported."""
+    is_good = True
+    while True:
+        try:
+            spec = AgentSpec(**values)
+        except MalformedAgentSpec as malformed:
+            where = _WHERE.get(malformed.key, (malformed.key,))
+            section.wrong_below(where, f"{'.'.join(where)}: {malformed.why}")
+            field = malformed.key.replace(".", "_")
+            values[field] = getattr(_DEFAULT, field)  # to be told of the next one, too
+            is_good = False
+        else:
+            return spec if is_good else None
 
 
 def _read_wasm_path(section: Section, files: Files) -> str:
@@ -171,8 +185,8 @@ def _read_paths(section: Section, files: Files) -> tuple[str, ...]:
 def _note_missing_sections(section: Section, granted: frozenset[Capability]) -> None:
     for capability, name in _SECTION_OF.items():
         if capability in granted and name not in section:
-            section.note(
-                "capabilities",
+            section.note_below(
+                ("capabilities", capability.value),
                 f"{capability.value!r} is granted without [agents.{name}] allowed, "
                 "and an empty allowlist blocks all",
             )

@@ -157,6 +157,10 @@ class Section:
     def note(self, key: str | None, text: str) -> None:
         self._report.note(self._path if key is None else (*self._path, key), text)
 
+    def note_below(self, keys: Sequence[str], text: str) -> None:
+        """As `note`, for a value in a table below this one."""
+        self._report.note((*self._path, *keys), text)
+
     def close(self) -> None:
         for key in self._values:
             if key not in self._known:

@@ -211,7 +211,7 @@ def test_a_wish_for_approval_that_cannot_be_met_stops_the_start(capability: str)
         (AGENT + "[[agents.mcp_servers]]\nname='x'", 4, "none is started"),
         ("[telemetry]\notel_endpoint = 'x'", 2, "'otel_endpoint' is not in this release"),
         (AGENT + "[agents.capabilities]\nspend = true", 5, "answered `unavailable`"),
-        (AGENT + "[agents.capabilities]\na2a = true", 4, "an empty allowlist blocks all"),
+        (AGENT + "[agents.capabilities]\na2a = true", 5, "an empty allowlist blocks all"),
         (AGENT + "[agents.peers]\nallowed = ['self/x']", 4, "has no effect: 'a2a' is off"),
         (AGENT + "[agents.approval]\na2a = true", 5, "no approval is needed: 'a2a' is off"),
         (
