@@ -106,7 +106,7 @@ class Attempts:
             id=attempt.task_id,
             agent=attempt.agent,
             sender=attempt.chain[-1] if attempt.chain else sender,
-            originator=_originator(sender, str(Did(self._mesh.me)), attempt.chain),
+            originator=originator_of(sender, str(Did(self._mesh.me)), attempt.chain),
             chain=attempt.chain,
             message_json=attempt.message,
             expires_ms=attempt.expires_ms,
@@ -134,7 +134,7 @@ def _log_unsaved(attempt: StartAttempt, trouble: StoreError) -> None:
     log.error("task.unsaved", id=task, why=str(trouble), hint=trouble.hint)
 
 
-def _originator(sender: str, me: str, chain: tuple[str, ...]) -> str:
+def originator_of(sender: str, me: str, chain: tuple[str, ...]) -> str:
     """Who is proven to have brought this work to us; what a chain says before that is a claim.
 
     The last hop of a chain is its author's. In a chain of our own that is the hop before our first.

@@ -37,7 +37,9 @@ TAG_BYTES: Final = 8
 SIZE_BYTES: Final = 8
 ROW_BYTES: Final = LOG_ID_BYTES + SIZE_BYTES + TAG_BYTES
 ROWS_MAX: Final = 1_000  # rows of one message
-SIGNED_BYTES_MAX: Final = 8 * 1024  # a checkpoint, an attestation or a fork proof
+SIGNED_BYTES_MAX: Final = 8 * 1024  # a checkpoint or a fork proof
+# So that the fullest batch, a proof and an attestation always fit one message.
+ATTESTATION_BYTES_MAX: Final = 2 * 1024
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -226,7 +228,8 @@ def _entries(fields: _Fields) -> Entries:
         total += len(entry)
     if total > BATCH_BYTES_MAX:
         raise MalformedMessage(f"{total} bytes of entries under one signature")
-    covers = [_signed(fields[key]) if key in fields else None for key in (4, 5, 6)]
+    limits = ((4, SIGNED_BYTES_MAX), (5, SIGNED_BYTES_MAX), (6, ATTESTATION_BYTES_MAX))
+    covers = [_signed(fields[key], most) if key in fields else None for key, most in limits]
     if (covers[0] is None) == (covers[1] is None):
         raise MalformedMessage("entries want one checkpoint or one proof")
     if covers[0] is not None and not entries:
@@ -288,7 +291,7 @@ def _size(value: object) -> int:
     return value
 
 
-def _signed(value: object) -> bytes:
-    if type(value) is not bytes or not 0 < len(value) <= SIGNED_BYTES_MAX:
-        raise MalformedMessage("a signed part is not 1 to 8,192 bytes")
+def _signed(value: object, bytes_max: int = SIGNED_BYTES_MAX) -> bytes:
+    if type(value) is not bytes or not 0 < len(value) <= bytes_max:
+        raise MalformedMessage(f"a signed part is not 1 to {bytes_max:,} bytes")
     return value

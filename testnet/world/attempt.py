@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from akshi_mesh.agent_ports import Errands
+from akshi_mesh.attempts import originator_of
 from identity.did import Did
 from sandbox.acts import a2a, journal, task
 from sandbox.errors import PortRefused, SandboxError
@@ -81,7 +82,7 @@ class Attempt:
             id=started.task_id,
             agent=started.agent,
             sender=started.chain[-1] if started.chain else sender,
-            originator=started.chain[0] if started.chain else sender,
+            originator=originator_of(sender, str(Did(process.site.me)), started.chain),
             chain=started.chain,
             message_json=started.message,
             expires_ms=started.expires_ms,

@@ -12,6 +12,7 @@ from akshi_mesh.agent_ports import Diaries, Memory
 from akshi_mesh.switchboard import Switchboard
 from akshi_mesh.transport import keeper as links
 from akshi_mesh.transport.address import Address
+from akshi_mesh.waits import Waits
 from identity.attestation import attest
 from identity.cid import wasm_cid
 from sync.author import Author
@@ -32,7 +33,7 @@ from testnet.world.attempt import Attempt, LookOnce
 from testnet.world.describe import short
 from testnet.world.disk import Crashed
 from testnet.world.network import Wire
-from testnet.world.site import AGENTS, NETWORK, Site
+from testnet.world.site import AGENTS, NETWORK, SLOTS, Site
 
 if TYPE_CHECKING:
     from testnet.world.world import World
@@ -98,7 +99,9 @@ class Process:
         self.keeper = links.Keeper(site.me, self.dice)
         self.memory = Memory(self.mesh, self.tables.calls)
         unused = Switchboard(me=site.me, wall_ms=lambda: self.now().wall_ms)
-        self.errands = LookOnce(self.mesh, self.tables, unused, self.now)
+        self.errands = LookOnce(
+            self.mesh, self.tables, unused, self.now, waits=Waits(lambda _: SLOTS)
+        )
         self.diaries = Diaries(
             self.mesh,
             self.view,

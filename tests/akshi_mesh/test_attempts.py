@@ -2,7 +2,7 @@
 
 import pytest
 
-from akshi_mesh.attempts import _originator
+from akshi_mesh.attempts import originator_of
 
 ME, EVE, ANN = "did:key:zMe", "did:key:zEve", "did:key:zAnn"
 
@@ -22,4 +22,4 @@ ME, EVE, ANN = "did:key:zMe", "did:key:zEve", "did:key:zAnn"
 def test_a_relay_of_ours_launders_nobody(
     sender: str, chain: tuple[str, ...], originator: str
 ) -> None:
-    assert _originator(sender, ME, chain) == originator
+    assert originator_of(sender, ME, chain) == originator

@@ -10,10 +10,20 @@ from hypothesis import strategies as st
 from identity import cbor
 from sync import merkle
 from sync.checkpoint import Checkpoint
-from sync.journal import EPOCHS_PER_AUTHOR_MAX, Entry, LogName
+from sync.journal import (
+    BATCH_BYTES_MAX,
+    BATCH_ENTRIES_MAX,
+    EPOCHS_PER_AUTHOR_MAX,
+    SIZE_MAX,
+    Entry,
+    LogName,
+)
+from sync.journal_errors import MalformedMessage
 from sync.proto.journal_events import Misbehaved, Received, Send
 from sync.proto.journal_link import LOOK_ROWS, LOOKED_MAX, PROBES_MAX
 from sync.proto.journal_messages import (
+    ATTESTATION_BYTES_MAX,
+    SIGNED_BYTES_MAX,
     Digest,
     Entries,
     Have,
@@ -236,3 +246,23 @@ def test_a_log_we_do_not_know_is_not_taken_from_who_may_not_share_its_journal() 
     for body in (*bodies, encode(entries)):
         tell(mesh, two, one, body)
     assert two.view.journals() == before
+
+
+def test_the_fullest_entries_with_proof_and_attestation_fit_one_message() -> None:
+    """Else a peer's long attestation would be our own crash when we pass its entries on."""
+    entry = BATCH_BYTES_MAX // BATCH_ENTRIES_MAX
+    fullest = Entries(
+        bytes(16),
+        SIZE_MAX - BATCH_ENTRIES_MAX,
+        tuple(bytes(entry) for _ in range(BATCH_ENTRIES_MAX)),
+        None,
+        bytes(SIGNED_BYTES_MAX),
+        bytes(ATTESTATION_BYTES_MAX),
+    )
+    assert parse(encode(fullest)) == fullest
+
+
+def test_a_longer_attestation_is_nonsense() -> None:
+    longer = Entries(bytes(16), 0, (b"x",), b"c", None, bytes(ATTESTATION_BYTES_MAX + 1))
+    with pytest.raises(MalformedMessage, match="2,048"):
+        parse(encode(longer))
