@@ -58,7 +58,7 @@ def pair() -> Iterator[tuple[Node, Node]]:
             auditor.start()
             yield alice, bob
             auditor.end()
-            assert auditor.looks > 10
+            assert auditor.looks
             assert auditor.unbalanced == [], "sent = acknowledged + queued + expired + refused"
 
 
