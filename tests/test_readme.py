@@ -25,7 +25,9 @@ def test_two_nodes_by_hand(tmp_path: Path) -> None:
     """Trust on both sides, a task that is answered, a journal entry that arrives."""
     (script,) = [block for block in BLOCKS if "task send" in block]
     script = script.replace("4821", free_port()).replace("4822", free_port())
-    script = "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n" + script.replace("sleep 2", "sleep 6")
+    script = "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n" + script.replace(
+        "sleep 2", "sleep 6"
+    )
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
