@@ -63,7 +63,7 @@ def test_the_writer_is_who_signed(tmp_path: Path, capsys: pytest.CaptureFixture[
     entries = read(written())
     assert [entry["writer"] for entry in entries] == ["mallory", "mallory/scribe"]
     assert {entry["originator"] for entry in entries} == {VICTIM}
-    _print(Session(Home(tmp_path), None, as_json=False), entries, empty="")
+    _print(Session(Home(tmp_path), None, as_json=False), entries, empty="", ids=False)
     for line in capsys.readouterr().out.splitlines():
         assert f"  for {VICTIM}  " in line, "a claim, and said to be one"
         assert f"{output.when(NOW.wall_ms)}  mallory" in line
