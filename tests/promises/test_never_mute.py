@@ -57,8 +57,19 @@ def meet(
     world.wait_until(lambda: alice.is_linked(bob.did) and bob.is_linked(alice.did), "link")
 
 
-def test_trust_on_one_side_only(alice: Node, bob: Node) -> None:
+@pytest.fixture
+def strangers() -> Iterator[tuple[Node, Node]]:
+    """A pair of their own: lines about strangers are rationed, and other tests use the ration."""
+    with world.directory() as directory:
+        alice = world.node(directory, "alice", NOTES)
+        bob = world.node(directory, "bob", NOTES + agent("echo", "echo"))
+        with world.running(alice, bob):
+            yield alice, bob
+
+
+def test_trust_on_one_side_only(strangers: tuple[Node, Node]) -> None:
     """Promise 6: the dialler reads what to type over there; the other operator reads it, too."""
+    alice, bob = strangers
     alice.trust(bob)
     command = f"akshi-node trust add {alice.did}"
     world.wait_until(lambda: command in alice.must("peers").out, "reason in peers")
