@@ -11,8 +11,8 @@ import trio
 
 from akshi_mesh.agent_ports import AgentLog, Diaries, Errands, Memory
 from akshi_mesh.attempts import Attempts
-from akshi_mesh.audit_log import SCHEMA as AUDIT_SCHEMA
-from akshi_mesh.audit_log import AuditLog
+from akshi_mesh.audit.log import SCHEMA as AUDIT_SCHEMA
+from akshi_mesh.audit.log import AuditLog
 from akshi_mesh.config.model import Config
 from akshi_mesh.home import Home
 from akshi_mesh.parts import Parts
@@ -90,7 +90,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         wall_ms=lambda: now().wall_ms,
         random=random,
     )
-    audit = AuditLog(database, draw=secrets.token_bytes)
+    audit = AuditLog(database, draw=secrets.token_bytes, wall_ms=lambda: now().wall_ms)
     diaries = Diaries(mesh, view, search, lambda name: agent_keys[name].public_key, now)
     errands = Errands(mesh, tables, switchboard, now, Waits(policy.slots))
     ports = Ports(Memory(mesh, tables.calls), errands, diaries, audit, AgentLog())

@@ -12,8 +12,8 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from akshi_mesh import audit_log
 from akshi_mesh.api.shapes import CheckReport, Finding
+from akshi_mesh.audit.book import AuditBook
 from identity.did import Did
 from sync.errors import DatabaseDamaged, StoreError
 from sync.store.database import Database
@@ -135,7 +135,7 @@ def _audit(reader: Database) -> list[str]:
     tables = {name for (name,) in reader.rows("SELECT name FROM sqlite_schema")}
     if "audit" not in tables:
         return []
-    log = audit_log.AuditLog(reader, draw=bytes)
+    log = AuditBook(reader)
     return log.check()
 
 

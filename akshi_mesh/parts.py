@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from akshi_mesh.audit_log import AuditLog
+from akshi_mesh.audit.log import AuditLog
 from akshi_mesh.config.model import Config
 from akshi_mesh.home import Home
 from akshi_mesh.switchboard import Switchboard

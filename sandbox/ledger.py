@@ -35,7 +35,7 @@ class Ledger:
             self._audit.record(record)
             return True
         if self._budget.wait_s(now_s) > 0:
-            record = replace(record, detail="", request_hash=b"", task_id=b"", number=-1)
+            record = replace(record, detail="", request_hash=b"", task_id=b"", number=-1, facts=())
         self._write(self._folding.admit(record))
         return True
 

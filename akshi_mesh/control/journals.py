@@ -7,7 +7,7 @@ from typing import TypeVar
 import trio
 
 from akshi_mesh.api.shapes import AuditLine, CheckReport, EntryInfo, EntryPage, Finding, JournalInfo
-from akshi_mesh.audit_log import AuditLog
+from akshi_mesh.audit.book import AuditBook
 from akshi_mesh.journal_book import JournalBook
 from akshi_mesh.parts import Parts
 from sandbox.audit import AuditRecord
@@ -111,7 +111,7 @@ def _audit_tail(
 ) -> list[tuple[int, AuditRecord]]:
     reader = database.reader()
     try:
-        return AuditLog(reader, draw=bytes).tail(limit=limit, agent=agent)
+        return AuditBook(reader).tail(limit=limit, agent=agent)
     finally:
         reader.close()
 
@@ -128,7 +128,7 @@ def _check_pages(database: Database) -> list[Finding]:
 def _check_audit(database: Database) -> list[Finding]:
     reader = database.reader()
     try:
-        wrong = AuditLog(reader, draw=bytes).check()
+        wrong = AuditBook(reader).check()
     finally:
         reader.close()
     return [_finding("audit log", wrong)]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from akshi_mesh import audit_log
+from akshi_mesh.audit import log as audit_log
 from akshi_mesh.fsck import check_store, repair_store
 from akshi_mesh.journal_book import JournalBook
 from identity.did import Did

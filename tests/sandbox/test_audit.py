@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 from identity import cbor
 from sandbox.audit import (
     DETAIL_CHARS_MAX,
+    FACT_CHARS_MAX,
+    FACT_NAME_CHARS_MAX,
+    FACTS_MAX,
     FOLD_MS,
     FOLDS_MAX,
     AuditRecord,
@@ -47,6 +50,11 @@ records = st.builds(
     request_hash=st.binary(max_size=32),
     count=st.integers(1, 2**40),
     until_ms=st.integers(0, 2**62),
+    facts=st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=FACT_NAME_CHARS_MAX),
+        texts,
+        max_size=FACTS_MAX,
+    ).map(lambda facts: tuple(facts.items())),
 )
 
 
@@ -63,7 +71,11 @@ def test_any_bytes_are_a_record_or_malformed(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [(1, "x"), (2, "eaten"), (9, "x" * 257), (11, 0), (12, 999), (5, "x"), (11, True), (13, 1)],
+    [
+        *[(1, "x"), (2, "eaten"), (9, "x" * 257), (11, 0), (12, 999), (5, "x"), (11, True)],
+        *[(13, 1), (13, {}), (13, {"a": 1}), (13, {1: "a"}), (13, {"a": "x" * 257}), (14, 1)],
+        *[(13, {"": "a"}), (13, {"n" * 33: "a"}), (13, {str(n): "" for n in range(17)})],
+    ],
 )
 def test_a_field_that_is_impossible_is_malformed(key: int, value: object) -> None:
     fields = cbor.loads(RECORD.to_cbor())
@@ -82,6 +94,27 @@ def test_a_long_detail_is_cut_and_says_so() -> None:
     long = replace(RECORD, detail="x" * 300)
     assert len(long.detail) == DETAIL_CHARS_MAX
     assert long.detail.endswith("…")
+
+
+def test_facts_are_ordered_as_the_map_has_them_and_found_by_name() -> None:
+    record = replace(RECORD, facts=(("tier", "high"), ("body", "00"), ("by", "alice")))
+    assert record.facts == (("by", "alice"), ("body", "00"), ("tier", "high"))
+    assert record == replace(RECORD, facts=(("by", "alice"), ("tier", "high"), ("body", "00")))
+    assert (record.fact("tier"), record.fact("score")) == ("high", "")
+    assert RECORD.to_cbor() == replace(RECORD, facts=()).to_cbor()
+
+
+def test_too_many_facts_are_counted_and_too_long_ones_cut() -> None:
+    many = replace(RECORD, facts=tuple((f"f{n:02}", "x" * 300) for n in range(FACTS_MAX + 4)))
+    assert len(many.facts) == FACTS_MAX
+    assert many.fact("more") == "5 facts left out"
+    assert len(many.fact("f00")) == FACT_CHARS_MAX
+
+
+@pytest.mark.parametrize("facts", [(("a", ""), ("a", "")), (("", ""),), (("n" * 33, ""),)])
+def test_a_fact_that_no_map_can_hold_is_refused(facts: tuple[tuple[str, str], ...]) -> None:
+    with pytest.raises(MalformedAuditRecord):
+        replace(RECORD, facts=facts)
 
 
 def test_the_first_passes_and_its_repeats_become_one_record() -> None:
@@ -105,10 +138,11 @@ def test_the_next_second_begins_a_new_record_and_closes_the_old() -> None:
     assert folding.admit(replace(RECORD, at_ms=9_000)) == [replace(RECORD, at_ms=9_000)]
 
 
-@pytest.mark.parametrize("change", ["event", "function", "code", "detail", "originator"])
+@pytest.mark.parametrize("change", ["event", "function", "code", "detail", "originator", "facts"])
 def test_only_equal_events_fold(change: str) -> None:
     folding = Folding()
-    other = replace(RECORD, **{change: Event.FAILED if change == "event" else "other"})
+    values = {"event": Event.FAILED, "facts": (("score", "7"),)}
+    other = replace(RECORD, **{change: values.get(change, "other")})  # type: ignore[arg-type]
     assert folding.admit(RECORD) == [RECORD]
     assert folding.admit(other) == [other]
     assert list(folding.drain()) == []

@@ -18,7 +18,7 @@ from typing import Any
 
 from akshi_mesh.agent_ports import Diaries, Memory
 from akshi_mesh.attempts import Attempts
-from akshi_mesh.audit_log import AuditLog
+from akshi_mesh.audit.log import AuditLog
 from akshi_mesh.cli.main import main
 from akshi_mesh.switchboard import Switchboard
 from sync.mesh import Mesh

@@ -2,7 +2,8 @@
 
 import pytest
 
-from akshi_mesh.audit_log import SALT_BYTES, SCHEMA, AuditLog
+from akshi_mesh.audit.book import AuditBook
+from akshi_mesh.audit.log import SALT_BYTES, SCHEMA, AuditLog
 from sandbox.audit import AuditRecord, Event
 from sandbox.errors import AuditUnavailable
 from sync.errors import StoreFull
@@ -31,24 +32,27 @@ def database() -> Database:
 
 @pytest.fixture
 def audit(database: Database) -> AuditLog:
-    return AuditLog(database, draw=lambda size: b"s" * size)
+    return AuditLog(database, draw=lambda size: b"s" * size, wall_ms=lambda: 7_000)
 
 
-def test_the_tail_is_the_newest_records_oldest_first(audit: AuditLog) -> None:
+def test_the_tail_is_the_newest_records_oldest_first(database: Database, audit: AuditLog) -> None:
     for number in range(5):
         audit.record(record(number))
-    assert [(seq, kept.number) for seq, kept in audit.tail(limit=2)] == [(4, 3), (5, 4)]
+    assert [(seq, kept.number) for seq, kept in AuditBook(database).tail(limit=2)] == [
+        (4, 3),
+        (5, 4),
+    ]
 
 
-def test_the_tail_of_one_agent_passes_over_the_others(audit: AuditLog) -> None:
+def test_the_tail_of_one_agent_passes_over_the_others(database: Database, audit: AuditLog) -> None:
     for number in range(6):
         audit.record(record(number, agent="echo" if number % 2 else "scribe"))
-    assert [kept.number for _, kept in audit.tail(limit=2, agent="scribe")] == [2, 4]
+    assert [kept.number for _, kept in AuditBook(database).tail(limit=2, agent="scribe")] == [2, 4]
 
 
-def test_a_sound_log_has_nothing_to_report(audit: AuditLog) -> None:
+def test_a_sound_log_has_nothing_to_report(database: Database, audit: AuditLog) -> None:
     audit.record(record(0))
-    assert audit.check() == []
+    assert AuditBook(database).check() == []
 
 
 @pytest.mark.parametrize("column", ["leaf", "salt", "record"])
@@ -58,7 +62,7 @@ def test_every_changed_column_is_noticed(database: Database, audit: AuditLog, co
     other = record(1).to_cbor() if column == "record" else b"x" * SALT_BYTES
     with database.transaction():
         database.execute(f"UPDATE audit SET {column} = ?", (other,))
-    assert audit.check() == ["audit record 1 was changed"]
+    assert AuditBook(database).check() == ["audit record 1 was changed"]
 
 
 def test_a_missing_record_is_noticed(database: Database, audit: AuditLog) -> None:
@@ -66,7 +70,7 @@ def test_a_missing_record_is_noticed(database: Database, audit: AuditLog) -> Non
         audit.record(record(number))
     with database.transaction():
         database.execute("DELETE FROM audit WHERE seq = 2")
-    assert audit.check() == ["audit records 2 to 2 are missing"]
+    assert AuditBook(database).check() == ["audit records 2 to 2 are missing"]
 
 
 def test_a_violation_is_on_the_disk_before_anything_follows(
@@ -90,3 +94,24 @@ def test_a_record_that_cannot_be_kept_says_so(
     monkeypatch.setattr(database, "execute", full)
     with pytest.raises(AuditUnavailable):
         audit.record(record(0))
+
+
+def test_a_note_is_a_record_of_what_is_no_call(database: Database, audit: AuditLog) -> None:
+    audit.note(Event.SECRET, subject="KEY", code="set", agent="echo", facts=[("host", "a.example")])
+    ((_, kept),) = AuditBook(database).tail(limit=1)
+    assert (kept.at_ms, kept.event, kept.agent, kept.code) == (7_000, Event.SECRET, "echo", "set")
+    assert (kept.number, kept.task_id, kept.request_hash) == (-1, b"", b"")
+    assert dict(kept.facts) == {"subject": "KEY", "host": "a.example"}
+
+
+def test_a_change_that_fails_after_its_note_leaves_none(
+    database: Database, audit: AuditLog
+) -> None:
+    def change() -> None:
+        with database.transaction():
+            audit.note(Event.TRUST, subject="did:key:z6Mk", code="added")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        change()
+    assert AuditBook(database).tail(limit=1) == []
