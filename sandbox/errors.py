@@ -31,6 +31,34 @@ class MalformedAgentSpec(SandboxError, ValueError):
         self.why = why
 
 
+class MalformedRiskTable(SandboxError, ValueError):
+    """A line of the risk table that means nothing."""
+
+    def __init__(self, key: str, *, why: str) -> None:
+        super().__init__(f"risk of {key[:96]!r}: {why}")
+        self.key = key
+        self.why = why
+
+
+class MalformedRate(SandboxError, ValueError):
+    """Not a rate such as `60/min`."""
+
+    def __init__(self, text: str, *, why: str) -> None:
+        super().__init__(f"rate {text[:40]!r}: {why}")
+        self.text = text
+        self.why = why
+
+
+class MalformedMcpServer(SandboxError, ValueError):
+    """A value of an MCP server's configuration cannot be used."""
+
+    def __init__(self, server: str, *, key: str, why: str) -> None:
+        super().__init__(f"mcp server {server[:80]!r}: {key}: {why}")
+        self.server = server
+        self.key = key
+        self.why = why
+
+
 class MalformedAgentAddress(SandboxError, ValueError):
     """Not `did:key:…/agent`, `petname/agent` or `self/agent`."""
 
@@ -66,6 +94,24 @@ class MalformedJson(SandboxError, ValueError):
         self.why = why
 
 
+class MalformedMoney(SandboxError, ValueError):
+    """Not an amount of one currency in micro-units."""
+
+    def __init__(self, text: str, *, why: str) -> None:
+        super().__init__(f"money {text[:80]!r}: {why}")
+        self.text = text
+        self.why = why
+
+
+class MalformedSpendPolicy(SandboxError, ValueError):
+    """A value of a budget cannot be used."""
+
+    def __init__(self, key: str, *, why: str) -> None:
+        super().__init__(f"{key}: {why}")
+        self.key = key
+        self.why = why
+
+
 class MalformedFrame(SandboxError, ValueError):
     """Bytes on a worker's channel that no correct worker sends. Kill the worker."""
 
@@ -80,6 +126,44 @@ class MalformedAuditRecord(SandboxError, ValueError):
     def __init__(self, *, why: str) -> None:
         super().__init__(f"audit record: {why}")
         self.why = why
+
+
+class MalformedApproval(SandboxError, ValueError):
+    """A rule, a question or an answer about approvals that means nothing."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"approval: {why}")
+        self.why = why
+
+
+class ApprovalClosed(SandboxError):
+    """What was decided, has expired or was taken back is not decided again."""
+
+    hint = "akshi-node approvals list"
+
+    def __init__(self, id: str, *, state: str) -> None:
+        super().__init__(f"approval {id} is {state}")
+        self.id = id
+        self.state = state
+
+
+class OtherSubject(SandboxError):
+    """The act, or the answer, is about something else than what was asked."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"approval {id} is for something else")
+        self.id = id
+
+
+class AlreadyVoted(SandboxError):
+    """Each operator has one vote, and this one has given it."""
+
+    hint = "akshi-node approvals show ID"
+
+    def __init__(self, id: str, *, operator: str) -> None:
+        super().__init__(f"approval {id}: {operator} has already approved; others must, too")
+        self.id = id
+        self.operator = operator
 
 
 class PortRefused(SandboxError):
