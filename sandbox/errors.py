@@ -77,6 +77,24 @@ class MalformedRequest(SandboxError, ValueError):
         self.why = why
 
 
+class MalformedUrl(SandboxError, ValueError):
+    """Not an http or https URL that has only one reading."""
+
+    def __init__(self, text: str, *, why: str) -> None:
+        super().__init__(f"url {text[:200]!r}: {why}")
+        self.text = text
+        self.why = why
+
+
+class MalformedEndpoint(SandboxError, ValueError):
+    """Not a line of `[agents.endpoints] allowed`."""
+
+    def __init__(self, text: str, *, why: str) -> None:
+        super().__init__(f"endpoint {text[:200]!r}: {why}")
+        self.text = text
+        self.why = why
+
+
 class MalformedPath(SandboxError, ValueError):
     """A guest's path that names nothing below an allowed root."""
 
