@@ -104,6 +104,15 @@ class MalformedPath(SandboxError, ValueError):
         self.why = why
 
 
+class MalformedSecret(SandboxError, ValueError):
+    """A secret, or what it is bound to, that cannot be used. Never holds the value."""
+
+    def __init__(self, name: str, *, why: str) -> None:
+        super().__init__(f"secret {name!r}: {why}")
+        self.name = name
+        self.why = why
+
+
 class MalformedJson(SandboxError, ValueError):
     """Text of a guest that is not the strict JSON we asked for."""
 

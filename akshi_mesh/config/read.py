@@ -10,6 +10,7 @@ import tomllib
 from typing import get_args
 
 from akshi_mesh.config.errors import ConfigError, Problem
+from akshi_mesh.config.files import Files
 from akshi_mesh.config.lines import key_lines
 from akshi_mesh.config.model import (
     AGENTS_MAX,
@@ -29,7 +30,7 @@ from akshi_mesh.config.model import (
     TelemetryConfig,
     parse_listen,
 )
-from akshi_mesh.config.read_agent import Files, read_agent
+from akshi_mesh.config.read_agent import read_agent
 from akshi_mesh.config.section import Report, Section
 from akshi_mesh.transport.address import Address, PeerAddress
 from akshi_mesh.transport.errors import MalformedAddress

@@ -1,7 +1,8 @@
 """One [[agents]] table becomes an `AgentSpec`: what may run, and what it may touch."""
 
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, get_args
 
+from akshi_mesh.config.files import Files
 from akshi_mesh.config.section import Section
 from sandbox.agent_address import AgentPattern
 from sandbox.agent_spec import AgentSpec
@@ -33,18 +34,6 @@ _WHERE = {
     "filesystem.allowed": ("filesystem", "allowed"),
 }
 _DEFAULT = AgentSpec(name="default", wasm_path="/default.wasm")
-
-
-class Files(Protocol):
-    """The little that reading a configuration asks of the disk."""
-
-    def place(self, written: str) -> str:
-        """`written` as an absolute path."""
-        ...
-
-    def is_file(self, path: str) -> bool: ...
-
-    def is_directory(self, path: str) -> bool: ...
 
 
 def read_agent(section: Section, files: Files) -> AgentSpec | None:
