@@ -55,14 +55,14 @@ _DECODER = json.JSONDecoder(
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def read(text: str) -> Any:
+def read(text: str, *, chars_max: int = PARTS_BYTES_MAX) -> Any:
     """The value of `text`.
 
     Raises:
-        MalformedJson: anything that is not strict JSON.
+        MalformedJson: anything that is not strict JSON, or longer than `chars_max`.
     """
-    if len(text) > PARTS_BYTES_MAX:
-        raise MalformedJson(f"JSON over {PARTS_BYTES_MAX} characters")
+    if len(text) > chars_max:
+        raise MalformedJson(f"JSON over {chars_max} characters")
     if _is_deep(text):
         raise MalformedJson(f"nested deeper than {DEPTH_MAX}")
     try:
