@@ -139,6 +139,15 @@ class MalformedSpendPolicy(SandboxError, ValueError):
         self.why = why
 
 
+class MalformedChallenge(SandboxError, ValueError):
+    """A demand for payment, or a proof of one, that cannot be used."""
+
+    def __init__(self, scheme: str, *, why: str) -> None:
+        super().__init__(f"challenge {scheme[:20]}: {why}")
+        self.scheme = scheme
+        self.why = why
+
+
 class MalformedFrame(SandboxError, ValueError):
     """Bytes on a worker's channel that no correct worker sends. Kill the worker."""
 
