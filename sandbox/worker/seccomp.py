@@ -13,11 +13,11 @@ from typing import Final
 
 from sandbox.worker import libc
 
-_LOAD = 0x20  # BPF_LD | BPF_W | BPF_ABS: the word at offset k of struct seccomp_data
-_IF_EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
-_IF_AT_LEAST = 0x35  # BPF_JMP | BPF_JGE | BPF_K
-_IF_ANY_BIT = 0x45  # BPF_JMP | BPF_JSET | BPF_K
-_RETURN = 0x06  # BPF_RET | BPF_K
+LOAD = 0x20  # BPF_LD | BPF_W | BPF_ABS: the word at offset k of struct seccomp_data
+IF_EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
+IF_AT_LEAST = 0x35  # BPF_JMP | BPF_JGE | BPF_K
+IF_ANY_BIT = 0x45  # BPF_JMP | BPF_JSET | BPF_K
+RETURN = 0x06  # BPF_RET | BPF_K
 
 ALLOW: Final = 0x7FFF_0000
 KILL_PROCESS: Final = 0x8000_0000
@@ -141,62 +141,64 @@ def allowlist(of: Table, *, own_pid: int) -> Program:
 
     `seccomp` itself is allowed in the one form that adds a filter: filters only narrow.
     """
-    program = _preamble(of)
+    program = preamble(of)
     for name, number in of.numbers.items():
         if name not in _CHECKED:
-            program += [(_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, ALLOW)]
+            program += [(IF_EQUAL, 0, 1, number), (RETURN, 0, 0, ALLOW)]
     for name in ("sendto", "recvfrom"):
         # The address (fifth argument) is a null pointer: only the connected peer is reached.
-        program += _only_if(of.numbers[name], {_low(4): 0, _high(4): 0})
-    program += _only_if(of.numbers["tgkill"], {_low(0): own_pid})
-    program += _only_if(of.numbers["seccomp"], {_low(0): _SET_MODE_FILTER, _low(1): 0})
-    return [*program, (_RETURN, 0, 0, KILL_PROCESS)]
+        program += only_if(of.numbers[name], {low(4): 0, high(4): 0})
+    program += only_if(of.numbers["tgkill"], {low(0): own_pid})
+    program += only_if(of.numbers["seccomp"], {low(0): _SET_MODE_FILTER, low(1): 0})
+    return [*program, (RETURN, 0, 0, KILL_PROCESS)]
 
 
 def no_new_code(of: Table) -> Program:
     """The filter on top, once the component is loaded: no page becomes executable any more."""
-    program = _preamble(of)
+    program = preamble(of)
     for name in ("mmap", "mprotect"):
         program += [
-            (_IF_EQUAL, 0, 4, of.numbers[name]),
-            (_LOAD, 0, 0, _low(2)),
-            (_IF_ANY_BIT, 0, 1, _PROT_EXEC),
-            (_RETURN, 0, 0, KILL_PROCESS),
-            (_RETURN, 0, 0, ALLOW),
+            (IF_EQUAL, 0, 4, of.numbers[name]),
+            (LOAD, 0, 0, low(2)),
+            (IF_ANY_BIT, 0, 1, _PROT_EXEC),
+            (RETURN, 0, 0, KILL_PROCESS),
+            (RETURN, 0, 0, ALLOW),
         ]
-    program += [(_IF_EQUAL, 0, 1, of.numbers["seccomp"]), (_RETURN, 0, 0, KILL_PROCESS)]
-    return [*program, (_RETURN, 0, 0, ALLOW)]
+    program += [(IF_EQUAL, 0, 1, of.numbers["seccomp"]), (RETURN, 0, 0, KILL_PROCESS)]
+    return [*program, (RETURN, 0, 0, ALLOW)]
 
 
-def _preamble(of: Table) -> Program:
+def preamble(of: Table) -> Program:
+    """The start of each filter: another architecture is killed, the number is loaded."""
     # The architecture first: the same number means another call in another one.
     program: Program = [
-        (_LOAD, 0, 0, _ARCHITECTURE_AT),
-        (_IF_EQUAL, 1, 0, of.audit),
-        (_RETURN, 0, 0, KILL_PROCESS),
-        (_LOAD, 0, 0, _NUMBER_AT),
+        (LOAD, 0, 0, _ARCHITECTURE_AT),
+        (IF_EQUAL, 1, 0, of.audit),
+        (RETURN, 0, 0, KILL_PROCESS),
+        (LOAD, 0, 0, _NUMBER_AT),
     ]
     if of.has_x32:
-        program += [(_IF_AT_LEAST, 0, 1, _X32_BIT), (_RETURN, 0, 0, KILL_PROCESS)]
+        program += [(IF_AT_LEAST, 0, 1, _X32_BIT), (RETURN, 0, 0, KILL_PROCESS)]
     return program
 
 
-def _only_if(number: int, words: dict[int, int]) -> Program:
+def only_if(number: int, words: dict[int, int]) -> Program:
     """Allow `number` if each word at an offset has its value, else kill."""
     block: Program = []
     for offset, value in words.items():
-        block += [(_LOAD, 0, 0, offset), (_IF_EQUAL, 1, 0, value), (_RETURN, 0, 0, KILL_PROCESS)]
-    block.append((_RETURN, 0, 0, ALLOW))
-    return [(_IF_EQUAL, 0, len(block), number), *block]
+        block += [(LOAD, 0, 0, offset), (IF_EQUAL, 1, 0, value), (RETURN, 0, 0, KILL_PROCESS)]
+    block.append((RETURN, 0, 0, ALLOW))
+    return [(IF_EQUAL, 0, len(block), number), *block]
 
 
-def _low(argument: int) -> int:
+def low(argument: int) -> int:
     """Offset of the low half of an argument; both architectures are little-endian."""
     return _ARGUMENTS_AT + 8 * argument
 
 
-def _high(argument: int) -> int:
-    return _low(argument) + 4
+def high(argument: int) -> int:
+    """Offset of the high half of an argument."""
+    return low(argument) + 4
 
 
 def install(of: Table, program: Program) -> None:
