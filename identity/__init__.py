@@ -4,6 +4,7 @@ The deciding half is re-exported here; `identity.files` touches the disk and is 
 """
 
 from identity import cbor, cose, envelope, errors, trust
+from identity.caps import CapRight, DailySpend, Scope
 from identity.did import Did
 from identity.envelope import Envelope, Kind, open_envelope, seal
 from identity.errors import IdentityError
@@ -19,11 +20,14 @@ from identity.rights import Right
 from identity.trust import Trusted, TrustStore
 
 __all__ = [
+    "CapRight",
+    "DailySpend",
     "Did",
     "Envelope",
     "IdentityError",
     "Kind",
     "Right",
+    "Scope",
     "SignedFormat",
     "SigningKey",
     "TrustStore",

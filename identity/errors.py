@@ -80,6 +80,15 @@ class MalformedRight(IdentityError, ValueError):
         self.why = why
 
 
+class MalformedCap(IdentityError, ValueError):
+    hint = "--cap NAME or --cap NAME:SCOPE, such as filesystem:notes or http_fetch:api.example.com"
+
+    def __init__(self, text: str, *, why: str) -> None:
+        super().__init__(f"capability {text[:80]!r}: {why}")
+        self.text = text
+        self.why = why
+
+
 class MalformedTrust(IdentityError, ValueError):
     """A trust store, or one entry of it, that cannot be."""
 

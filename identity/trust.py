@@ -1,7 +1,8 @@
 """Whom this node trusts, for what, until when. A value: every change gives another store.
 
-Trust alone lets a node connect and nothing else; each `Right` adds one thing. What was revoked by
-its owner stays out for good, whatever the operator types later.
+Trust alone lets a node connect and nothing else; each `Right` adds one thing, and its `Scope` says
+what agents here may use for its tasks. What was revoked by its owner stays out for good, whatever
+the operator types later.
 """
 
 import json
@@ -11,9 +12,11 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
+from identity.caps import NOTHING, CapRight, DailySpend, Scope
 from identity.did import Did
 from identity.errors import (
     KeyRevoked,
+    MalformedCap,
     MalformedDid,
     MalformedRight,
     MalformedTrust,
@@ -45,6 +48,7 @@ class Trusted:
     address: str | None = None
     rights: frozenset[Right] = frozenset()
     until_ms: int | None = None
+    scope: Scope = NOTHING  # what its tasks may use of this node's agents
 
     def __post_init__(self) -> None:
         if self.petname is not None and not is_petname(self.petname):
@@ -119,6 +123,8 @@ class TrustStore:
         address: str | None = None,
         rights: Iterable[Right] = (),
         until_ms: int | None = None,
+        caps: Iterable[CapRight] = (),
+        spend: DailySpend | None = None,
     ) -> "TrustStore":
         """Trust a node, or give one that is trusted more rights; what is None stays as it was.
 
@@ -128,6 +134,7 @@ class TrustStore:
             TwinOfTrusted: −A of a key A that is trusted: one secret, two names.
             PetnameTaken: the name belongs to another node.
             MalformedTrust: a name or an address that cannot be.
+            MalformedCap: more capabilities than one scope holds.
         """
         self._check_new(public_key, self._trusted)
         before = self._trusted.get(public_key, Trusted(public_key))
@@ -137,6 +144,7 @@ class TrustStore:
             before.address if address is None else address,
             before.rights.union(rights),
             before.until_ms if until_ms is None else until_ms,
+            Scope.of(before.scope.caps.union(caps), spend or before.scope.spend),
         )
         holder = None if petname is None else self.by_petname(petname)
         if holder is not None and holder.public_key != public_key:
@@ -229,32 +237,47 @@ def _to_object(trusted: Trusted) -> dict[str, Any]:
         "address": trusted.address,
         "rights": sorted(map(str, trusted.rights)),
         "until_ms": trusted.until_ms,
+        "caps": sorted(map(str, trusted.scope.caps)) or None,
+        "spend": str(trusted.scope.spend) if trusted.scope.spend else None,
     }
     return {name: value for name, value in fields.items() if value is not None}
 
 
-_FIELD_TYPES: Final = {"did": str, "rights": list, "petname": str, "address": str, "until_ms": int}
+_FIELD_TYPES: Final = {
+    "did": str,
+    "rights": list,
+    "petname": str,
+    "address": str,
+    "until_ms": int,
+    "caps": list,
+    "spend": str,
+}
 
 
 def _from_object(entry: object) -> Trusted:
     if type(entry) is not dict or not {"did", "rights"} <= entry.keys() <= _FIELD_TYPES.keys():
-        raise MalformedTrust("an entry has did and rights, and may have petname, address, until_ms")
+        others = ", ".join(sorted(_FIELD_TYPES.keys() - {"did", "rights"}))
+        raise MalformedTrust(f"an entry has did and rights, and may have {others}")
     for name, value in entry.items():
         if type(value) is not _FIELD_TYPES[name]:
             raise MalformedTrust(f"{name} is of the wrong type")
     try:
         public_key = Did.parse(entry["did"]).public_key
         rights = [Right.parse(_text(right, "a right")) for right in entry["rights"]]
-    except (MalformedDid, MalformedRight) as failure:
+        caps = [CapRight.parse(_text(cap, "a capability")) for cap in entry.get("caps", [])]
+        spend = DailySpend.parse(entry["spend"]) if "spend" in entry else None
+        scope = Scope(frozenset(caps), spend)
+    except (MalformedDid, MalformedRight, MalformedCap) as failure:
         raise MalformedTrust(str(failure)) from failure
-    if len(set(rights)) != len(rights):
-        raise MalformedTrust("a right stands twice")
+    if len(set(rights)) != len(rights) or len(set(caps)) != len(caps):
+        raise MalformedTrust("a right or a capability stands twice")
     return Trusted(
         public_key,
         entry.get("petname"),
         entry.get("address"),
         frozenset(rights),
         entry.get("until_ms"),
+        scope,
     )
 
 

@@ -4,7 +4,16 @@ from functools import cache
 
 from hypothesis import strategies as st
 
-from identity import Did, Right, SigningKey, Trusted, TrustStore
+from identity import (
+    CapRight,
+    DailySpend,
+    Did,
+    Right,
+    Scope,
+    SigningKey,
+    Trusted,
+    TrustStore,
+)
 from identity.envelope import TASK_LIFE_MS_MAX, Kind
 
 UINT_MAX = (1 << 64) - 1
@@ -40,6 +49,29 @@ cbor_values = st.recursive(
     max_leaves=20,
 )
 
+# --- what others' work may use --------------------------------------------------------------------
+
+_globs = st.sampled_from(["*", "read*", "reader", "*er", "notes"])
+cap_rights = st.one_of(
+    st.sampled_from(["a2a", "database", "filesystem", "http_fetch", "journal", "mcp", "spend"]),
+    st.builds(lambda node, glob: f"a2a:{node}/{glob}", dids | st.just("self"), _globs),
+    st.builds(lambda glob: f"filesystem:{glob}", _globs),
+    st.builds(lambda glob: f"inference:{glob}", _globs),
+    st.builds(lambda server, tool: f"mcp:{server}/{tool}", _globs, _globs),
+    st.builds(
+        lambda methods, scheme, host, port, path: f"http_fetch:{methods}{scheme}{host}{port}{path}",
+        st.sampled_from(["", "GET ", "GET,POST "]),
+        st.sampled_from(["", "http://", "https://"]),
+        st.sampled_from(["example.com", "*.example.com", "api.example.com"]),
+        st.sampled_from(["", ":8080", ":443"]),
+        st.sampled_from(["", "/v1", "/v1/prices", "/v10"]),
+    ),
+).map(CapRight.parse)
+daily_spends = st.builds(
+    DailySpend, st.integers(1, 20).map(lambda n: n * 100_000), st.sampled_from(["EUR", "SAT"])
+)
+scopes = st.builds(Scope.of, st.frozensets(cap_rights, max_size=6), st.none() | daily_spends)
+
 # --- trust ----------------------------------------------------------------------------------------
 
 _name_starts = st.sampled_from("abcXYZ019_")
@@ -56,6 +88,7 @@ trusted = st.builds(
     st.none() | addresses,
     st.frozensets(rights, max_size=4),
     st.none() | st.integers(0, UINT_MAX),
+    scopes,
 )
 
 
@@ -71,6 +104,8 @@ def trust_stores(draw: st.DrawFn) -> TrustStore:
             address=entry.address,
             rights=entry.rights,
             until_ms=entry.until_ms,
+            caps=entry.scope.caps,
+            spend=entry.scope.spend,
         )
     for key in draw(st.frozensets(public_keys, max_size=2)):
         store = store.revoke(key)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from identity import Did, Right, Trusted, TrustStore, twin
+from identity import CapRight, DailySpend, Did, Right, Scope, Trusted, TrustStore, twin
 from identity.errors import (
     KeyRevoked,
     MalformedTrust,
@@ -285,3 +285,21 @@ class AnyOperator(RuleBasedStateMachine):
 
 
 TestAnyOperator = AnyOperator.TestCase
+
+
+def test_caps_add_up_and_an_amount_is_replaced() -> None:
+    caps = [CapRight.parse("filesystem"), CapRight.parse("http_fetch:example.com")]
+    store = TrustStore().add(ALICE, caps=caps[:1], spend=DailySpend.parse("2EUR"))
+    store = store.add(ALICE, caps=caps[1:], spend=DailySpend.parse("1EUR"))
+    found = store.get(ALICE)
+    assert found is not None
+    assert found.scope == Scope.of(caps, DailySpend.parse("1EUR"))
+    assert TrustStore.from_json(store.to_json()) == store
+
+
+def test_a_file_from_before_capabilities_allows_none() -> None:
+    text = TrustStore().add(ALICE).to_json()
+    assert '"caps"' not in text
+    found = TrustStore.from_json(text).get(ALICE)
+    assert found is not None
+    assert found.scope == Scope()
