@@ -13,10 +13,12 @@ from akshi_mesh.agent_ports import AgentLog, Diaries, Errands, Memory
 from akshi_mesh.attempts import Attempts
 from akshi_mesh.audit.log import SCHEMA as AUDIT_SCHEMA
 from akshi_mesh.audit.log import AuditLog
+from akshi_mesh.audit.notary import Notary
 from akshi_mesh.config.model import Config
 from akshi_mesh.home import Home
 from akshi_mesh.parts import Parts
 from akshi_mesh.policy import NodePolicy
+from akshi_mesh.reserve import Reserve
 from akshi_mesh.revocations import SCHEMA as REVOCATIONS_SCHEMA
 from akshi_mesh.revocations import Revocations
 from akshi_mesh.stamps import SCHEMA as STAMPS_SCHEMA
@@ -46,7 +48,7 @@ from sync.store.search import Search
 from sync.store.tasks import TaskTables
 from sync.store.tasks_schema import SCHEMA as TASKS_SCHEMA
 
-SCHEMAS = (*TASKS_SCHEMA, *JOURNALS_SCHEMA, AUDIT_SCHEMA, STAMPS_SCHEMA, REVOCATIONS_SCHEMA)
+SCHEMAS = (*TASKS_SCHEMA, *JOURNALS_SCHEMA, *AUDIT_SCHEMA, STAMPS_SCHEMA, REVOCATIONS_SCHEMA)
 NONCE_BYTES = 16
 AGENT_GENERATION = 0  # the first key of each agent; rotation would count up
 CACHE_KEY = b"akshi-mesh aot 1"
@@ -90,7 +92,10 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         wall_ms=lambda: now().wall_ms,
         random=random,
     )
-    audit = AuditLog(database, draw=secrets.token_bytes, wall_ms=lambda: now().wall_ms)
+    reserve = Reserve(home.path / "reserve")
+    audit = AuditLog(
+        database, draw=secrets.token_bytes, wall_ms=lambda: now().wall_ms, reserve=reserve
+    )
     diaries = Diaries(mesh, view, search, lambda name: agent_keys[name].public_key, now)
     errands = Errands(mesh, tables, switchboard, now, Waits(policy.slots))
     ports = Ports(Memory(mesh, tables.calls), errands, diaries, audit, AgentLog())
@@ -120,6 +125,8 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         switchboard=switchboard,
         supervisor=supervisor,
         audit=audit,
+        notary=Notary(database, key, wall_ms=lambda: now().wall_ms),
+        reserve=reserve,
         host=ground.host,
         refusal=ground.refusal,
         started=started,
@@ -174,6 +181,7 @@ def _supervisor(
         resolve=lambda petname: _did_of(trust, petname),
         wall_ms=lambda: now().wall_ms,
         random_bytes=secrets.token_bytes,
+        did_of=lambda name: str(ground.key.derive_agent(name, AGENT_GENERATION).did),
         hidden=[str(home.path)],
     )
     cache_key = hashlib.blake2b(CACHE_KEY, key=ground.key.seed, digest_size=32).digest()

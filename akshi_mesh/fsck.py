@@ -132,11 +132,8 @@ def _copied(damaged: Database, fresh: Database, table: str) -> Finding:
 
 
 def _audit(reader: Database) -> list[str]:
-    tables = {name for (name,) in reader.rows("SELECT name FROM sqlite_schema")}
-    if "audit" not in tables:
-        return []
-    log = AuditBook(reader)
-    return log.check()
+    book = AuditBook(reader)
+    return book.check() if book.is_there else []
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ $AKSHI_HOME_DIR, else $XDG_DATA_HOME/akshi, else ~/.local/share/akshi        070
   run/          lock (flock), api.sock, config                              0700
   cache/        compiled agents
   node.db       tasks, journals, audit
+  reserve       room for what must be written on a full disk
   runtime.toml  the configuration, unless -c names another
   .gitignore    of everything here
 """

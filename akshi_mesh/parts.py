@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from akshi_mesh.audit.log import AuditLog
+from akshi_mesh.audit.notary import Notary
 from akshi_mesh.config.model import Config
 from akshi_mesh.home import Home
+from akshi_mesh.reserve import Reserve
 from akshi_mesh.switchboard import Switchboard
 from akshi_mesh.transport.address import Address
 from akshi_mesh.transport.links import Links
@@ -44,6 +46,8 @@ class Parts:
     switchboard: Switchboard
     supervisor: Supervisor
     audit: AuditLog
+    notary: Notary
+    reserve: Reserve
     host: HostReport
     refusal: str | None
     started: Moment

@@ -9,6 +9,8 @@ from sandbox.agent_spec import AgentSpec
 
 LISTEN_DEFAULT = Address("127.0.0.1", 4820)
 NETWORK_DEFAULT = "akshi"
+RETENTION_DAYS_DEFAULT = 365
+RETENTION_DAYS_MAX = 36_500
 AGENTS_MAX = 64
 JOURNALS_MAX = 1_024  # guess: names are dealt out by people
 PEERS_MAX = 1_024  # as many as discovery may ever find
@@ -54,6 +56,13 @@ class SandboxConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentityConfig:
+    """How long the audit log keeps what its records say; that they were there, for ever."""
+
+    audit_retention_days: int = RETENTION_DAYS_DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All of runtime.toml. `source` is the file it came from, None if there was none.
 
@@ -67,6 +76,7 @@ class Config:
     journals: tuple[JournalConfig, ...] = ()
     notes: tuple[Problem, ...] = ()
     source: str | None = None
+    identity: IdentityConfig = field(default_factory=IdentityConfig)
 
     def with_command_line(self, *, listen: str | None, peers: tuple[str, ...]) -> Self:
         """What was typed wins over what was written: `listen` replaces, `peers` are added.

@@ -31,6 +31,7 @@ from akshi_mesh.config.model import (
     parse_listen,
 )
 from akshi_mesh.config.read_agent import read_agent
+from akshi_mesh.config.read_identity import read_identity
 from akshi_mesh.config.section import Report, Section
 from akshi_mesh.transport.address import Address, PeerAddress
 from akshi_mesh.transport.errors import MalformedAddress
@@ -68,12 +69,13 @@ def read_config(
     telemetry = _read_telemetry(root)
     agents = _read_agents(root, files)
     journals = _read_journals(root)
+    identity = read_identity(root)
     _read_rest(root)
     root.close()
     if report.problems:
         raise ConfigError(sorted(report.problems, key=lambda problem: problem.line or 0))
     notes = tuple(sorted(report.notes, key=lambda note: note.line or 0))
-    return Config(mesh, sandbox, telemetry, agents, journals, notes, source)
+    return Config(mesh, sandbox, telemetry, agents, journals, notes, source, identity)
 
 
 def _parse(text: str, file: str) -> tuple[dict[str, object], Report]:
@@ -204,4 +206,3 @@ def _read_rest(root: Section) -> None:
     root.later("secrets", "[[secrets]] is not in this release; no secret is read or used")
     root.gone("runtime", "limits belong to an agent: [agents.limits]")
     root.gone("broker", "credentials will be [[secrets]], in a later release")
-    root.gone("identity", "the home holds the key: akshi-node init")

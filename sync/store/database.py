@@ -187,6 +187,11 @@ class Database:
     def in_memory(self) -> bool:
         return self._path == MEMORY
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a block of `transaction` is open."""
+        return self._depth > 0
+
     @contextlib.contextmanager
     def transaction(self, *, fsync: bool = False) -> Iterator[None]:
         """Everything in the block is stored, or nothing; a nested block is a savepoint of it.

@@ -18,7 +18,7 @@ from tests.sync.journal_mesh import NETWORK, START_MS, Node
 
 ENTRIES = 40
 PAGE_BYTES = 4096
-SCHEMAS = (*tasks_schema.SCHEMA, *JOURNALS_SCHEMA, audit_log.SCHEMA)
+SCHEMAS = (*tasks_schema.SCHEMA, *JOURNALS_SCHEMA, *audit_log.SCHEMA)
 NOW = Moment(1.0, START_MS + 1_000)
 
 

@@ -27,7 +27,7 @@ def record(number: int, agent: str = "echo", event: Event = Event.ALLOWED) -> Au
 
 @pytest.fixture
 def database() -> Database:
-    return Database.open(":memory:", schemas=[SCHEMA])
+    return Database.open(":memory:", schemas=SCHEMA)
 
 
 @pytest.fixture

@@ -1,0 +1,55 @@
+"""Room on the disk for what must be written when there is none: stop, revocation, removed trust.
+
+A file of 16 MiB that nobody needs. When the disk is full it is given up for the length of one
+urgent write, on the loop, so that nothing else of ours takes the room; what is left of it is
+taken back at once, and the rest when the disk has room again.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+RESERVED_BYTES = 16 << 20
+_STEP_BYTES = 256 << 10  # how closely a disk that is almost full is filled again
+
+
+class Reserve:
+    """The file at `path`."""
+
+    def __init__(self, path: Path, *, size: int = RESERVED_BYTES) -> None:
+        self._path = path
+        self._size = size
+
+    @property
+    def held_bytes(self) -> int:
+        """How much room is kept now."""
+        try:
+            return self._path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def fill(self) -> int:
+        """Take as much of the room as there is; how much that is. Never raises over the disk."""
+        held = self.held_bytes
+        with contextlib.suppress(OSError):  # a full disk is why it exists
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            descriptor = os.open(self._path, flags, 0o600)
+            try:
+                while held < self._size:
+                    step = min(_STEP_BYTES, self._size - held)
+                    os.posix_fallocate(descriptor, held, step)
+                    held += step
+            finally:
+                os.close(descriptor)
+        return self.held_bytes
+
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[None]:
+        """Give the room up for the block, then take back what is left of it."""
+        with contextlib.suppress(OSError):
+            os.truncate(self._path, 0)
+        try:
+            yield
+        finally:
+            self.fill()
