@@ -18,7 +18,7 @@ Measured: `bytes.find` for each spelling beats one regular expression for all of
 import base64
 import html
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 from urllib.parse import quote, unquote_to_bytes
@@ -54,11 +54,12 @@ class Redactor:
     """Blot the watched secrets out of one stream. What comes out does not depend on the chunks.
 
     `hits` counts by name, and may be asked at any time; `text` is for what travels beside the
-    stream (headers, reasons, errors) and counts there as well.
+    stream (headers, reasons, errors) and counts there as well. `told` hears of each name once.
     """
 
-    def __init__(self, watches: Sequence[Watch]) -> None:
+    def __init__(self, watches: Sequence[Watch], told: Callable[[str], None] | None = None) -> None:
         self._watches = watches
+        self._told = told
         longest = max((len(s) for watch in watches for s in watch.spellings), default=1)
         self._hold = longest - 1
         self._buffer = b""
@@ -121,6 +122,8 @@ class Redactor:
             for start, end in _occurrences(data, spelling):
                 if start >= cut:
                     break
+                if name not in self.hits and self._told is not None:
+                    self._told(name)
                 self.hits[name] = self.hits.get(name, 0) + 1
                 yield start, end
 

@@ -129,6 +129,15 @@ def test_a_finished_redactor_may_be_fed_again() -> None:
     assert redactor.hits == {"token": 2}
 
 
+def test_who_wants_to_know_hears_of_each_name_once() -> None:
+    heard: list[str] = []
+    redactor = Redactor([WATCH, OTHER], heard.append)
+    redactor.text(TOKEN + TOKEN)
+    redactor.feed((TOKEN + "ab" * 10).encode())
+    redactor.finish()
+    assert heard == ["token", "other"]
+
+
 def test_a_watch_prints_no_value() -> None:
     assert repr(WATCH) == "Watch(name='token')"
 
