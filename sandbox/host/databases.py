@@ -1,0 +1,258 @@
+"""The agents' databases: one file each, and one transaction for all that a task changes in it.
+
+    query    what others have committed, and what this task has staged
+    execute  waits for the agent's pen, then stages
+      │
+      ▼  the task ends well                        it fails, is cancelled, or dies
+    prepare   a hidden row (task, result), flushed    roll_back
+      ▼
+    commit    of this file, inside the last step of node.db's own transaction
+      ▼
+    forget    when node.db has committed: the row has done its service
+
+SQLite does not commit two files as one (measured, under kill -9). So this file commits first, and
+a row in it that node.db knows nothing of tells the next start that the task is done, and how.
+
+Between a task's first query and its first execute others may write (`workers` > 1): then the
+execute is refused once, so that nobody overwrites what they have not seen.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import trio
+
+from sandbox.errors import ActFailed
+from sandbox.fault import FaultCode
+from sandbox.host.guest_sql import GuestSql, Limits
+from sandbox.sql import Statement
+
+PEN_WAIT_S = 5.0  # for another task of the same agent to end
+THREADS = 8  # statements that run at once on this node; each is bounded by `Limits`
+
+ResultT = TypeVar("ResultT")
+
+
+class _Session:
+    """What one task sees of its agent's database. `lock` is held while a thread uses `sql`."""
+
+    def __init__(self, agent: str, task_id: bytes) -> None:
+        self.agent = agent
+        self.task_id = task_id
+        self.sql: GuestSql | None = None
+        self.seen: int | None = None  # version of the file that the task has read, before it wrote
+        self.lost: str | None = None
+        self.is_over = False
+        self.is_sealed = False
+        self.has_pen = False
+        self.lock = threading.Lock()
+
+    def close(self) -> None:
+        """Under the lock."""
+        if self.sql is not None:
+            sql, self.sql = self.sql, None
+            sql.close()  # which rolls back
+
+
+class Databases:
+    """All agents' databases: `DatabasePort`, and what the end of a task needs."""
+
+    def __init__(
+        self, directory: Path, *, limits: Limits | None = None, durability: str = "normal"
+    ) -> None:
+        """`directory` is made when the first agent wants a database."""
+        self._directory = directory
+        self._limits = limits or Limits()
+        self._durability = durability
+        self._sessions: dict[bytes, _Session] = {}
+        self._pens: dict[str, trio.CapacityLimiter] = {}
+        self._threads = trio.CapacityLimiter(THREADS)
+
+    # --- for the acts ---------------------------------------------------------------------------
+
+    async def query(self, agent: str, task_id: bytes, statement: Statement) -> str:
+        """Rows as JSON. Raises ActFailed."""
+        session = self._session(agent, task_id)
+        return await self._in_thread(session, partial(self._query, session, statement))
+
+    async def execute(self, agent: str, task_id: bytes, statement: Statement) -> str:
+        """Stage a change. Raises ActFailed."""
+        session = self._session(agent, task_id)
+        if not session.has_pen:
+            await self._take_pen(session)
+        return await self._in_thread(session, partial(self._execute, session, statement))
+
+    def _query(self, session: _Session, statement: Statement) -> str:
+        sql = self._open(session)
+        if not sql.in_transaction and session.seen is None:
+            session.seen = sql.version
+        return sql.query(statement)
+
+    def _execute(self, session: _Session, statement: Statement) -> str:
+        sql = self._open(session)
+        if not sql.in_transaction:
+            sql.begin()
+            now, seen = sql.version, session.seen
+            if seen is not None and now != seen:
+                sql.roll_back()
+                session.seen = now
+                why = "another task of this agent has written since this one read; read again"
+                raise ActFailed(FaultCode.UNAVAILABLE, why)
+        try:
+            return sql.execute(statement)
+        except ActFailed as failure:
+            if sql.is_lost:
+                session.lost = f"what the task had changed was lost: {failure.why}"
+            raise
+
+    # --- for the end of a task ------------------------------------------------------------------
+
+    async def prepare(self, task_id: bytes, result: bytes) -> None:
+        """Everything but the last word: the result beside the changes, all in the file's log.
+
+        Raises:
+            ActFailed: the changes are lost, or the disk takes nothing now (`unavailable`).
+        """
+        session = self._sessions.get(task_id)
+        if session is not None and session.has_pen and not session.is_sealed:
+            await self._in_thread(session, partial(self._seal, session, result))
+
+    def _seal(self, session: _Session, result: bytes) -> None:
+        sql = self._open(session)
+        if sql.in_transaction:  # else the execute that took the pen was refused
+            sql.seal(session.task_id, result)
+        session.is_sealed = True
+
+    def commit(self, task_id: bytes) -> None:
+        """Make what was prepared last. Call it as the last step of node.db's transaction.
+
+        A repeat does nothing: node.db may have to try again when this file has committed.
+
+        Raises:
+            ActFailed: nothing was committed.
+        """
+        session = self._sessions.get(task_id)
+        if session is None or session.sql is None or not session.has_pen:
+            return
+        assert session.is_sealed, "prepare comes before commit"
+        with session.lock:
+            if session.sql.in_transaction:
+                session.sql.commit()
+
+    def forget(self, task_id: bytes) -> None:
+        """node.db has committed how the task ended, so the hidden row has done its service."""
+        session = self._sessions.get(task_id)
+        if session is not None and session.sql is not None and session.is_sealed:
+            with session.lock:
+                session.sql.forget(task_id)
+        self.roll_back(task_id)
+
+    def roll_back(self, task_id: bytes) -> None:
+        """The task has no changes: whatever runs for it is stopped."""
+        session = self._sessions.pop(task_id, None)
+        if session is None:
+            return
+        session.is_over = True
+        if session.lock.acquire(blocking=False):
+            try:
+                session.close()
+            finally:
+                session.lock.release()
+        elif session.sql is not None:
+            session.sql.interrupt()  # its thread closes it
+        if session.has_pen:
+            self._pens[session.agent].release_on_behalf_of(session)
+
+    def close(self) -> None:
+        """The node stops: what has not ended is run again after the next start."""
+        for task_id in list(self._sessions):
+            self.roll_back(task_id)
+
+    # --- for the start --------------------------------------------------------------------------
+
+    def ended(self) -> dict[bytes, tuple[str, bytes]]:
+        """Tasks whose changes were committed and that node.db may not know to have ended.
+
+        Blocks: call it before agents run. Raises ActFailed if a file cannot be read.
+        """
+        found: dict[bytes, tuple[str, bytes]] = {}
+        for path in sorted(self._directory.glob("*.db")):
+            sql = self._connect(path)
+            try:
+                for task_id, result in sql.ended().items():
+                    found[task_id] = (path.stem, result)
+            finally:
+                sql.close()
+        return found
+
+    def forget_ended(self, agent: str, task_id: bytes) -> None:
+        """Drop the row that `ended` found, when node.db knows."""
+        sql = self._connect(self._path(agent))
+        try:
+            sql.forget(task_id)
+        finally:
+            sql.close()
+
+    # --- one session ----------------------------------------------------------------------------
+
+    def _session(self, agent: str, task_id: bytes) -> _Session:
+        session = self._sessions.setdefault(task_id, _Session(agent, task_id))
+        assert session.agent == agent, "a task runs in one agent"
+        if session.lost is not None:
+            raise ActFailed(FaultCode.UNAVAILABLE, session.lost)
+        return session
+
+    async def _take_pen(self, session: _Session) -> None:
+        pen = self._pens.setdefault(session.agent, trio.CapacityLimiter(1))
+        with trio.move_on_after(PEN_WAIT_S):
+            await pen.acquire_on_behalf_of(session)
+            if session.is_over:
+                pen.release_on_behalf_of(session)
+                raise ActFailed(FaultCode.CANCELLED, "the task has ended")
+            session.has_pen = True
+            return
+        raise ActFailed(FaultCode.UNAVAILABLE, "another task of this agent is writing")
+
+    async def _in_thread(self, session: _Session, job: Callable[[], ResultT]) -> ResultT:
+        def locked() -> ResultT:
+            with session.lock:
+                try:
+                    if session.is_over:
+                        raise ActFailed(FaultCode.CANCELLED, "the task has ended")
+                    return job()
+                finally:
+                    if session.is_over:
+                        session.close()
+
+        try:
+            return await trio.to_thread.run_sync(
+                locked, abandon_on_cancel=True, limiter=self._threads
+            )
+        except trio.Cancelled:
+            # Whoever cancels wants an end, and its thread must not go on for seconds.
+            session.lost = "a statement of this task was stopped"
+            if session.sql is not None and session.lock.locked():
+                session.sql.interrupt()
+            raise
+
+    def _open(self, session: _Session) -> GuestSql:
+        if session.lost is not None:
+            raise ActFailed(FaultCode.UNAVAILABLE, session.lost)
+        if session.sql is None:
+            session.sql = self._connect(self._path(session.agent))
+        return session.sql
+
+    def _path(self, agent: str) -> Path:
+        return self._directory / f"{agent}.db"
+
+    def _connect(self, path: Path) -> GuestSql:
+        try:
+            os.makedirs(self._directory, mode=0o700, exist_ok=True)  # noqa: PTH103 - takes a mode
+        except OSError as failure:
+            why = f"the agent's database: {str(failure.strerror).lower()}"
+            raise ActFailed(FaultCode.UNAVAILABLE, why) from failure
+        return GuestSql(str(path), limits=self._limits, durability=self._durability)

@@ -1,0 +1,161 @@
+"""The fence around one connection to an agent's database: only what `sandbox.sql` lists passes.
+
+- An authorizer knows what is allowed and denies the rest: no other file, no pragma, no virtual
+  table, no temporary thing, no transaction control, not our own table.
+- Functions that are not listed are replaced by one that fails, since a default or a check that
+  is already in the schema need not ask the authorizer again.
+- Limits of SQLite itself, for what is parsed and for every value that is made.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import apsw
+
+from sandbox.sql import (
+    COLUMNS_MAX,
+    FUNCTIONS,
+    HIDDEN_TABLE,
+    PARAMETERS_MAX,
+    SQL_BYTES_MAX,
+    TABLE_FUNCTIONS,
+    VALUE_BYTES_MAX,
+)
+
+PAGE_BYTES = 4_096
+BUSY_MS = 1_000  # nobody else has the file open but a reader of ours
+CACHE_KIB = 4_096
+
+_LIMITS = (
+    (apsw.SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX),
+    (apsw.SQLITE_LIMIT_SQL_LENGTH, SQL_BYTES_MAX),
+    (apsw.SQLITE_LIMIT_COLUMN, COLUMNS_MAX),
+    (apsw.SQLITE_LIMIT_EXPR_DEPTH, 100),
+    (apsw.SQLITE_LIMIT_COMPOUND_SELECT, 50),
+    (apsw.SQLITE_LIMIT_VDBE_OP, 25_000),
+    (apsw.SQLITE_LIMIT_FUNCTION_ARG, 32),
+    (apsw.SQLITE_LIMIT_ATTACHED, 0),
+    (apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 256),
+    (apsw.SQLITE_LIMIT_VARIABLE_NUMBER, PARAMETERS_MAX),
+    (apsw.SQLITE_LIMIT_TRIGGER_DEPTH, 8),
+    (apsw.SQLITE_LIMIT_WORKER_THREADS, 0),
+)
+_CONFIG = (
+    (apsw.SQLITE_DBCONFIG_DEFENSIVE, 1),
+    (apsw.SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0),
+    (apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0),
+    (apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0),
+    (apsw.SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0),
+    (apsw.SQLITE_DBCONFIG_ENABLE_ATTACH_CREATE, 0),
+    (apsw.SQLITE_DBCONFIG_ENABLE_ATTACH_WRITE, 0),
+    (apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 1),
+    (apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1),
+    (apsw.SQLITE_DBCONFIG_DQS_DML, 0),
+    (apsw.SQLITE_DBCONFIG_DQS_DDL, 0),
+)
+_PRAGMAS: tuple[tuple[str, str | int, str | int], ...] = (
+    ("busy_timeout", BUSY_MS, BUSY_MS),
+    ("journal_mode", "WAL", "wal"),
+    ("temp_store", "MEMORY", 2),
+    ("cache_size", -CACHE_KIB, -CACHE_KIB),
+    ("cell_size_check", "ON", 1),
+    ("mmap_size", 0, 0),
+    ("recursive_triggers", "OFF", 0),
+)
+_SYNCHRONOUS = {"normal": ("NORMAL", 1), "power": ("FULL", 2)}
+
+READS = frozenset(
+    {apsw.SQLITE_SELECT, apsw.SQLITE_READ, apsw.SQLITE_FUNCTION, apsw.SQLITE_RECURSIVE}
+)
+WRITES = READS | {
+    apsw.SQLITE_INSERT,
+    apsw.SQLITE_UPDATE,
+    apsw.SQLITE_DELETE,
+    apsw.SQLITE_CREATE_TABLE,
+    apsw.SQLITE_CREATE_INDEX,
+    apsw.SQLITE_CREATE_VIEW,
+    apsw.SQLITE_CREATE_TRIGGER,
+    apsw.SQLITE_DROP_TABLE,
+    apsw.SQLITE_DROP_INDEX,
+    apsw.SQLITE_DROP_VIEW,
+    apsw.SQLITE_DROP_TRIGGER,
+    apsw.SQLITE_ALTER_TABLE,
+    apsw.SQLITE_REINDEX,  # CREATE INDEX asks for it
+}
+
+
+class Fence:
+    """What may pass on one connection now. `denied` says what was turned away last."""
+
+    def __init__(self, db: apsw.Connection, *, pages: int, durability: str) -> None:
+        """Raises apsw.Error where the file is damaged or the disk takes nothing."""
+        self.denied = ""
+        self._allowed: frozenset[int] | None = None  # None: it is we who speak
+        _configure(db, pages, durability)
+        functions = db.execute("SELECT DISTINCT name, narg FROM pragma_function_list")
+        for function, arguments in cast(list[tuple[str, int]], functions.fetchall()):
+            if function not in FUNCTIONS:
+                db.create_scalar_function(function, _refuse, arguments)
+        modules = db.execute("SELECT name FROM pragma_module_list").fetchall()
+        self._modules = {module for (module,) in modules} - TABLE_FUNCTIONS
+        # Last, since SQLite makes tables of its own while the above is asked.
+        for limit, value in _LIMITS:
+            db.limit(limit, value)
+        db.authorizer = self._authorize
+
+    @contextmanager
+    def only(self, allowed: frozenset[int]) -> Iterator[None]:
+        """In this block a guest speaks, and may do what is in `allowed`."""
+        self.denied = ""
+        self._allowed = allowed
+        try:
+            yield
+        finally:
+            self._allowed = None
+
+    def _authorize(
+        self,
+        action: int,
+        one: str | None,
+        two: str | None,
+        _database: str | None,
+        _trigger: str | None,
+    ) -> int:
+        if self._allowed is None:
+            return apsw.SQLITE_OK
+        if action not in self._allowed:
+            word = str(apsw.mapping_authorizer_function[action]).removeprefix("SQLITE_")
+            self.denied = f"{word.lower().replace('_', ' ')} is not allowed"
+        elif action == apsw.SQLITE_FUNCTION:
+            if two not in FUNCTIONS:
+                self.denied = f"function {two} is not allowed"
+        elif self._is_ours(one) or self._is_ours(two):
+            self.denied = "that table belongs to the node"
+        return apsw.SQLITE_DENY if self.denied else apsw.SQLITE_OK
+
+    def _is_ours(self, name: str | None) -> bool:
+        if name is None:
+            return False
+        low = name.lower()
+        return low == HIDDEN_TABLE or low in self._modules or low.startswith("pragma_")
+
+
+def _configure(db: apsw.Connection, pages: int, durability: str) -> None:
+    for option, setting in _CONFIG:
+        is_set = db.config(option, setting)
+        assert is_set == setting, f"option {option} is {is_set}, not {setting}"
+    more = (("synchronous", *_SYNCHRONOUS[durability]), ("max_page_count", pages, pages))
+    db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    for name, value, want in _PRAGMAS + more:
+        db.execute(f"PRAGMA {name} = {value}").fetchall()
+        got = db.execute(f"PRAGMA {name}").fetchone()
+        assert got == (want,), f"pragma {name} is {got}, not {want}"
+    db.execute(
+        f"CREATE TABLE IF NOT EXISTS {HIDDEN_TABLE}"
+        " (task BLOB PRIMARY KEY, result BLOB NOT NULL) STRICT, WITHOUT ROWID"
+    )
+
+
+def _refuse(*_: object) -> None:
+    raise apsw.AuthError("this function is not allowed")
