@@ -95,6 +95,14 @@ class MalformedEndpoint(SandboxError, ValueError):
         self.why = why
 
 
+class MalformedAnswer(SandboxError, ValueError):
+    """A server's answer that cannot be told to a guest."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the answer is {why}")
+        self.why = why
+
+
 class MalformedPath(SandboxError, ValueError):
     """A guest's path that names nothing below an allowed root."""
 
@@ -314,4 +322,15 @@ class JailMissing(SandboxError):
 
     def __init__(self, *, why: str) -> None:
         super().__init__(f"jail missing: {why}")
+        self.why = why
+
+
+class ProgramNotStarted(SandboxError):
+    """A native program could not be started in its jail."""
+
+    hint = "akshi-node doctor"
+
+    def __init__(self, program: str, *, why: str) -> None:
+        super().__init__(f"{program[:200]} was not started: {why}")
+        self.program = program
         self.why = why

@@ -62,7 +62,7 @@ def shut(lock: seccomp.Table | None, *, data_bytes: int) -> None:
         return
     libc.prctl(libc.PR_SET_DUMPABLE, 0)
     libc.prctl(libc.PR_CAP_AMBIENT, libc.PR_CAP_AMBIENT_CLEAR_ALL)
-    _drop_capabilities()
+    drop_capabilities()
     libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
     version = landlock.abi()
     if version:
@@ -77,7 +77,8 @@ def shut_off_new_code(lock: seccomp.Table | None) -> None:
         seccomp.install(lock, seccomp.no_new_code(lock))
 
 
-def _drop_capabilities() -> None:
+def drop_capabilities() -> None:
+    """Give up what root of this user namespace may do. Raises OSError."""
     head = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
     nothing = ctypes.create_string_buffer(24)  # two sets of three empty words
     libc.syscall(_SYS_CAPSET[os.uname().machine], head, nothing)
