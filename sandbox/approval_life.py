@@ -15,7 +15,7 @@ doubles with each no.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, Self
@@ -171,6 +171,11 @@ class Approval:
         if len(after.votes) >= self.quorum:
             return after._become(Standing.APPROVED, now_ms)
         return after
+
+    def counting(self, entitled: Callable[[str], bool]) -> Self:
+        """The same with the votes of those who are entitled to one now."""
+        votes = tuple(vote for vote in self.votes if entitled(vote.operator))
+        return replace(self, votes=votes) if self.standing is Standing.PENDING else self
 
     def used(self, *, subject: bytes, now_ms: int) -> Self:
         """What it is when the act goes ahead, once.

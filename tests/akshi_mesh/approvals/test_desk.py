@@ -1,0 +1,428 @@
+"""The desk: one answer to one question, kept over restarts, and never a yes too many."""
+
+import contextlib
+from dataclasses import replace
+
+import pytest
+import trio
+import trio.testing
+
+from akshi_mesh.approvals.desk import ApprovalDesk
+from akshi_mesh.approvals.errors import NotAnOperator, UnknownApproval
+from akshi_mesh.approvals.table import CLOSED_PER_AGENT_MAX
+from sandbox.approval_life import PENDING_PER_AGENT_MAX, Approval, Standing
+from sandbox.approvals import (
+    Approved,
+    Decision,
+    Denied,
+    Question,
+    TimedOut,
+    TooMany,
+    Withdrawn,
+)
+from sandbox.audit import Event
+from sandbox.errors import AlreadyVoted, ApprovalClosed, AuditUnavailable, PortRefused
+from sandbox.fault import FaultCode
+from sync.errors import StoreFull
+from tests.akshi_mesh.approvals.desks import ALICE, BOB, MALLORY, ME, World
+from tests.sandbox.questions import question
+
+HERE = str(ME.did)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+class Asking:
+    """A guest that waits, in a task of its own."""
+
+    def __init__(self, desk: ApprovalDesk, asked: Question, nursery: trio.Nursery) -> None:
+        self.decision: Decision | None = None
+        self._scope = trio.CancelScope()
+        nursery.start_soon(self._ask, desk, asked)
+
+    async def _ask(self, desk: ApprovalDesk, asked: Question) -> None:
+        with self._scope:
+            self.decision = await desk.ask(asked)
+
+    def cancel(self) -> None:
+        self._scope.cancel()
+
+
+async def settle() -> None:
+    await trio.testing.wait_all_tasks_blocked()
+
+
+def only(desk: ApprovalDesk) -> Approval:
+    (row,) = desk.table.open()
+    return row
+
+
+def yes(desk: ApprovalDesk, row: Approval, who: str = HERE) -> Approval:
+    return desk.vote(row.id, who, approves=True, subject=row.subject.hash)
+
+
+async def test_a_yes_wakes_who_asked_and_is_used_once(world: World, nursery: trio.Nursery) -> None:
+    desk = world.desk()
+    asking = Asking(desk, question(), nursery)
+    await settle()
+    row = only(desk)
+    yes(desk, row)
+    await settle()
+    assert asking.decision == Approved(row.id)
+    desk.consume(row.id, row.subject.hash, now_ms=world.wall_ms)
+    with pytest.raises(PortRefused, match="approval_denied: it is used"):
+        desk.consume(row.id, row.subject.hash, now_ms=world.wall_ms)
+    assert [r.event for r in world.records] == [Event.ASKED, Event.APPROVED, Event.CONSUMED]
+    assert world.records[1].fact("by") == HERE
+    assert {r.fact("hash") for r in world.records} == {row.subject.hash.hex()}
+
+
+async def test_a_no_wakes_who_asked_with_the_note(world: World, nursery: trio.Nursery) -> None:
+    desk = world.desk()
+    asking = Asking(desk, question(), nursery)
+    await settle()
+    desk.vote(only(desk).id, HERE, approves=False, subject=None, note="not today")
+    await settle()
+    assert asking.decision == Denied("not today")
+
+
+async def test_nobody_answers(world: World, autojump_clock: trio.testing.MockClock) -> None:
+    """To the millisecond, and the row says so."""
+    desk = world.desk()
+    began_s = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        asking = Asking(desk, question(timeout_s=300), nursery)
+        await trio.sleep(299.999)
+        world.pass_ms(299_999)
+        is_open = asking.decision is None
+        world.pass_ms(1)
+    assert is_open
+    assert asking.decision == TimedOut()
+    assert trio.current_time() - began_s == pytest.approx(300.0)
+    desk.expire()
+    assert world.records[-1].event is Event.EXPIRED
+
+
+async def test_the_service_lets_rows_expire_though_nobody_waits(
+    world: World, autojump_clock: trio.testing.MockClock
+) -> None:
+    desk = world.desk()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(desk.run)
+        Asking(desk, question(timeout_s=2), nursery).cancel()
+        await trio.sleep(1)
+        assert [row.standing for row in desk.table.open()] == [Standing.PENDING]
+        world.pass_ms(2_000)
+        await trio.sleep(6)
+        assert desk.table.open() == []
+        nursery.cancel_scope.cancel()
+
+
+async def test_after_a_restart_the_same_call_finds_its_pending_question(
+    world: World, nursery: trio.Nursery
+) -> None:
+    first = world.desk()
+    asking = Asking(first, question(), nursery)
+    await settle()
+    row = only(first)
+    asking.cancel()  # the node stops
+    await settle()
+    second = world.desk()
+    again = Asking(second, question(), nursery)
+    await settle()
+    assert only(second).id == row.id
+    yes(second, row)
+    await settle()
+    assert again.decision == Approved(row.id)
+
+
+async def test_after_a_restart_the_same_call_finds_its_unused_yes(
+    world: World, nursery: trio.Nursery
+) -> None:
+    first = world.desk()
+    Asking(first, question(), nursery)
+    await settle()
+    row = yes(first, only(first))
+    second = world.desk()
+    again = Asking(second, question(), nursery)
+    await settle()
+    assert again.decision == Approved(row.id)
+    second.consume(row.id, row.subject.hash, now_ms=world.wall_ms)
+    third = world.desk()
+    assert await third.ask(question()) == Denied("it was used before")
+
+
+async def test_another_request_of_the_same_call_is_another_question(
+    world: World, nursery: trio.Nursery
+) -> None:
+    desk = world.desk()
+    first = Asking(desk, question(), nursery)
+    await settle()
+    old = yes(desk, only(desk))
+    await settle()
+    second = Asking(desk, question(policy=b"the policy after an edit"), nursery)
+    await settle()
+    assert first.decision == Approved(old.id)
+    assert second.decision is None
+    assert only(desk).id != old.id
+    with pytest.raises(PortRefused, match="withdrawn"):
+        desk.consume(old.id, old.subject.hash, now_ms=world.wall_ms)
+    second.cancel()
+
+
+async def test_a_dead_attempt_takes_its_questions_with_it(
+    world: World, nursery: trio.Nursery
+) -> None:
+    desk = world.desk()
+    asking = Asking(desk, question(), nursery)
+    await settle()
+    row = only(desk)
+    desk.withdraw(question().task_id, "the task was cancelled")
+    await settle()
+    assert asking.decision == Withdrawn("the task was cancelled")
+    with pytest.raises(ApprovalClosed):
+        yes(desk, row)
+    again = Asking(desk, question(), nursery)
+    await settle()
+    assert only(desk).id != row.id
+    again.cancel()
+
+
+async def test_a_quorum_takes_distinct_operators(world: World, nursery: trio.Nursery) -> None:
+    world.operators |= {str(ALICE.did)}
+    desk = world.desk()
+    asking = Asking(desk, question(quorum=2), nursery)
+    await settle()
+    row = only(desk)
+    yes(desk, row)
+    with pytest.raises(AlreadyVoted):
+        yes(desk, row)
+    await settle()
+    assert asking.decision is None
+    yes(desk, row, str(ALICE.did))
+    await settle()
+    assert asking.decision == Approved(row.id)
+
+
+async def test_the_vote_of_who_is_no_operator_counts_for_nothing(
+    world: World, nursery: trio.Nursery
+) -> None:
+    world.operators |= {str(ALICE.did), str(BOB.did)}
+    desk = world.desk()
+    asking = Asking(desk, question(quorum=2), nursery)
+    await settle()
+    row = only(desk)
+    with pytest.raises(NotAnOperator):
+        yes(desk, row, str(MALLORY.did))
+    yes(desk, row, str(ALICE.did))
+    world.operators.remove(str(ALICE.did))  # before the second vote
+    after = yes(desk, row, str(BOB.did))
+    assert after.standing is Standing.PENDING
+    yes(desk, row)
+    await settle()
+    assert asking.decision == Approved(row.id)
+    world.operators.remove(str(BOB.did))  # between the yes and its use
+    with pytest.raises(PortRefused, match="an operator who approved is none any more"):
+        desk.consume(row.id, row.subject.hash, now_ms=world.wall_ms)
+
+
+async def test_a_consumption_that_is_rolled_back_has_not_happened(
+    world: World, nursery: trio.Nursery
+) -> None:
+    desk = world.desk()
+    Asking(desk, question(), nursery)
+    await settle()
+    row = yes(desk, only(desk))
+    with contextlib.suppress(RuntimeError), world.database.transaction():
+        desk.consume(row.id, row.subject.hash, now_ms=world.wall_ms)
+        raise RuntimeError
+    desk.consume(row.id, row.subject.hash, now_ms=world.wall_ms)
+
+
+async def test_uses_and_answers_are_on_the_disk_before_anything_follows(
+    world: World, nursery: trio.Nursery
+) -> None:
+    desk = world.desk()
+    Asking(desk, question(), nursery)
+    await settle()
+    syncs = world.database.syncs
+    row = yes(desk, only(desk))
+    assert world.database.syncs == syncs + 1
+    with world.database.transaction():
+        desk.consume(row.id, row.subject.hash, now_ms=world.wall_ms)
+    assert world.database.syncs == syncs + 2
+
+
+async def test_what_cannot_be_written_down_is_not_asked_answered_or_used(
+    world: World, nursery: trio.Nursery
+) -> None:
+    desk = world.desk()
+    world.audit_full = True
+    with pytest.raises(AuditUnavailable):
+        await desk.ask(question())
+    world.audit_full = False
+    Asking(desk, question(), nursery)
+    await settle()
+    row = only(desk)
+    world.audit_full = True
+    with pytest.raises(AuditUnavailable):
+        yes(desk, row)
+    world.audit_full = False
+    yes(desk, row)
+    world.audit_full = True
+    with pytest.raises(AuditUnavailable):
+        desk.consume(row.id, row.subject.hash, now_ms=world.wall_ms)
+    world.audit_full = False
+    desk.consume(row.id, row.subject.hash, now_ms=world.wall_ms)
+
+
+async def test_a_full_disk_is_the_guests_to_hear_of(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = world.desk()
+
+    def full(_: Approval) -> None:
+        raise StoreFull("node.db", "disk full")
+
+    monkeypatch.setattr(desk.table, "save", full)
+    with pytest.raises(PortRefused) as refused:
+        await desk.ask(question())
+    assert refused.value.code is FaultCode.UNAVAILABLE
+
+
+async def test_a_ninth_question_of_one_agent_is_refused_and_others_may_ask(
+    world: World, nursery: trio.Nursery
+) -> None:
+    desk = world.desk()
+    for number in range(PENDING_PER_AGENT_MAX):
+        Asking(desk, question(number=number), nursery)
+    await settle()
+    assert isinstance(await desk.ask(question(number=99)), TooMany)
+    other = Asking(desk, question(agent="other", number=100), nursery)
+    await settle()
+    assert other.decision is None
+    assert desk.table.count_pending() == PENDING_PER_AGENT_MAX + 1
+    assert desk.table.count_pending("reader") == PENDING_PER_AGENT_MAX
+
+
+async def test_a_storm_after_a_no_backs_off_and_a_yes_ends_it(
+    world: World, nursery: trio.Nursery
+) -> None:
+    desk = world.desk()
+    number = 0
+
+    async def ask() -> Asking:
+        nonlocal number
+        number += 1
+        asking = Asking(desk, question(number=number), nursery)
+        await settle()
+        return asking
+
+    for pause_ms in (2_000, 4_000, 8_000):
+        await ask()
+        desk.vote(only(desk).id, HERE, approves=False, subject=None)
+        assert isinstance((await ask()).decision, TooMany)
+        world.pass_ms(pause_ms - 1)
+        assert isinstance((await ask()).decision, TooMany)
+        world.pass_ms(1)
+    await ask()
+    yes(desk, only(desk))
+    asking = await ask()
+    assert asking.decision is None
+
+
+async def test_rows_stay_bounded_under_a_flood_of_questions(world: World) -> None:
+    desk = world.desk()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        for number in range(CLOSED_PER_AGENT_MAX + 200):
+            asked = question(number=number, request=b"x" * 5_000)
+            with trio.CancelScope(shield=True), trio.move_on_after(0):
+                await desk.ask(asked)
+            desk.withdraw(asked.task_id, "over")
+            world.pass_ms(1)
+    count = world.database.value("SELECT COUNT(*) FROM approvals")
+    assert count <= CLOSED_PER_AGENT_MAX + 1
+    size = world.database.value("SELECT SUM(LENGTH(record)) FROM approvals")
+    assert size < (CLOSED_PER_AGENT_MAX + 1) * 6_000
+    assert not desk._waiting
+
+
+async def test_a_clock_set_back_gives_no_longer_life(world: World, nursery: trio.Nursery) -> None:
+    desk = world.desk()
+    Asking(desk, question(timeout_s=60), nursery)
+    await settle()
+    row = yes(desk, only(desk))
+    world.wall_ms -= 3_600_000
+    world.mono_s += 60
+    with pytest.raises(PortRefused, match="approval_timeout"):
+        desk.consume(row.id, row.subject.hash, now_ms=world.wall_ms)
+
+
+async def test_a_clock_set_back_over_a_restart_revives_nothing(
+    world: World, nursery: trio.Nursery
+) -> None:
+    desk = world.desk()
+    asking = Asking(desk, question(timeout_s=60), nursery)
+    await settle()
+    row = only(desk)
+    asking.cancel()
+    world.pass_ms(60_000)
+    desk.expire()
+    world.wall_ms -= 3_600_000
+    late = world.desk()
+    with pytest.raises(ApprovalClosed):
+        yes(late, row)
+    assert await late.ask(question(timeout_s=60)) == TimedOut()
+
+
+async def test_a_row_that_cannot_be_read_is_good_for_nothing(
+    world: World, nursery: trio.Nursery
+) -> None:
+    desk = world.desk()
+    Asking(desk, question(), nursery)
+    await settle()
+    row = yes(desk, only(desk))
+    await settle()
+    with world.database.transaction():
+        world.database.execute("UPDATE approvals SET record = x'00'")
+    with pytest.raises(PortRefused) as refused:
+        desk.consume(row.id, row.subject.hash, now_ms=world.wall_ms)
+    assert refused.value.code is FaultCode.APPROVAL_DENIED
+    with pytest.raises(PortRefused):
+        await desk.ask(question())
+    assert (
+        desk.table.check()
+        == [f"approval {row.id} cannot be read: approval: the item ran out of data"]
+        or len(desk.table.check()) == 1
+    )
+    world.pass_ms(400_000)
+    desk.expire()
+    assert desk.table.next_expiry_ms() is None
+
+
+def test_an_id_that_is_not_here(world: World) -> None:
+    desk = world.desk()
+    with pytest.raises(UnknownApproval):
+        desk.vote("apr-0", HERE, approves=True, subject=None)
+    with pytest.raises(PortRefused, match="no such approval"):
+        desk.consume("apr-0", bytes(32), now_ms=0)
+
+
+async def test_who_listens_is_told_what_has_committed(world: World, nursery: trio.Nursery) -> None:
+    desk = world.desk()
+    told: list[Standing] = []
+    desk.listen(lambda row: told.append(row.standing))
+    Asking(desk, question(), nursery)
+    await settle()
+    row = only(desk)
+    world.audit_full = True
+    with pytest.raises(AuditUnavailable):
+        yes(desk, row)
+    world.audit_full = False
+    yes(desk, row)
+    assert told == [Standing.PENDING, Standing.APPROVED]
+    assert replace(row, standing=Standing.APPROVED).is_open
