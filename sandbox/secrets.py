@@ -156,6 +156,17 @@ class SecretBinding:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretSource:
+    """A binding that the configuration names, and where its value is.
+
+    `variable` is that of the node's environment; None: `secrets.box` has it under the name.
+    """
+
+    binding: SecretBinding
+    variable: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Injection:
     """One header to be set at the last moment; printing it does not show the value."""
 

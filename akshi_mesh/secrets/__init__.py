@@ -1,0 +1,1 @@
+"""The secrets broker: values at rest, and into requests at the last moment."""
