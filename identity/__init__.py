@@ -3,7 +3,7 @@
 The deciding half is re-exported here; `identity.files` touches the disk and is imported by name.
 """
 
-from identity import cbor, cose, envelope, errors, trust
+from identity import cbor, cose, envelope, errors, grants, trust
 from identity.caps import CapRight, DailySpend, Scope
 from identity.did import Did
 from identity.envelope import Envelope, Kind, open_envelope, seal
@@ -37,6 +37,7 @@ __all__ = [
     "cose",
     "envelope",
     "errors",
+    "grants",
     "open_envelope",
     "seal",
     "trust",

@@ -33,6 +33,7 @@ from identity.keys import SignedFormat, SigningKey, verify
 ENVELOPE_BYTES_MAX: Final = 60 * 1024  # one record of the transport holds it
 SKEW_MS: Final = 5 * 60 * 1000  # how far an honest author's clock may be ahead of ours
 TASK_LIFE_MS_MAX: Final = 7 * 24 * 3600 * 1000
+GRANT_LIFE_MS_MAX: Final = 24 * 3600 * 1000
 NONCE_BYTES: Final = 16
 ID_BYTES: Final = 32
 TOPIC_BYTES_MAX: Final = 255
@@ -56,6 +57,7 @@ class Kind(enum.Enum):
     CHECKPOINT = "checkpoint"
     ATTESTATION = "attestation"
     REVOCATION = "revocation"
+    GRANT = "grant"
 
     # Members are one of a kind. Enum hashes their names, in Python, at each look-up.
     __hash__ = object.__hash__
@@ -84,6 +86,7 @@ _RULES: Final = {
     Kind.CHECKPOINT: _Rule(),
     Kind.ATTESTATION: _Rule(must_expire=True),
     Kind.REVOCATION: _Rule(never_expires=True),
+    Kind.GRANT: _Rule(direct=True, must_expire=True, life_ms_max=GRANT_LIFE_MS_MAX),
 }
 
 

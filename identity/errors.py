@@ -89,6 +89,14 @@ class MalformedCap(IdentityError, ValueError):
         self.why = why
 
 
+class MalformedGrant(IdentityError, ValueError):
+    """Not a chain of grants, or one that no correct program writes."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"grant: {why}")
+        self.why = why
+
+
 class MalformedTrust(IdentityError, ValueError):
     """A trust store, or one entry of it, that cannot be."""
 
@@ -179,6 +187,14 @@ class WrongFormat(IdentityError, ValueError):
 
 class TrustRefused(IdentityError):
     """The operator asked for trust that would not be safe; nothing was changed."""
+
+
+class GrantRefused(TrustRefused):
+    """Signed, and not to be honoured: it gives more than its issuer had, or is not for us."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"grant refused: {why}")
+        self.why = why
 
 
 class TwinOfTrusted(TrustRefused):

@@ -14,7 +14,7 @@ from identity import (
     Trusted,
     TrustStore,
 )
-from identity.envelope import TASK_LIFE_MS_MAX, Kind
+from identity.envelope import GRANT_LIFE_MS_MAX, TASK_LIFE_MS_MAX, Kind
 
 UINT_MAX = (1 << 64) - 1
 
@@ -117,7 +117,7 @@ def trust_stores(draw: st.DrawFn) -> TrustStore:
 # --- envelopes ------------------------------------------------------------------------------------
 
 ANSWERS = (Kind.PROGRESS, Kind.RESULT, Kind.CANCEL)
-DIRECT = (Kind.TASK, Kind.RECEIPT, *ANSWERS)
+DIRECT = (Kind.TASK, Kind.RECEIPT, Kind.GRANT, *ANSWERS)
 
 
 @st.composite
@@ -131,10 +131,11 @@ def sealed_fields(draw: st.DrawFn, kind: Kind | None = None) -> dict[str, object
         "nonce": draw(nonces),
         "issued_ms": issued_ms,
     }
-    if kind in (Kind.TASK, Kind.ATTESTATION) or (
+    if kind in (Kind.TASK, Kind.ATTESTATION, Kind.GRANT) or (
         kind is not Kind.REVOCATION and draw(st.booleans())
     ):
-        fields["expires_ms"] = issued_ms + draw(st.integers(1, TASK_LIFE_MS_MAX))
+        life_ms_max = GRANT_LIFE_MS_MAX if kind is Kind.GRANT else TASK_LIFE_MS_MAX
+        fields["expires_ms"] = issued_ms + draw(st.integers(1, life_ms_max))
     if kind in DIRECT or draw(st.booleans()):
         fields["audience"] = draw(public_keys)
     elif draw(st.booleans()):

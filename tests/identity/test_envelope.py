@@ -170,7 +170,7 @@ def test_every_field_of_another_type_or_size_is_refused(kind: Kind, field: int) 
 REQUIRED = {
     kind: {1, 4, 7}
     | ({2} if kind in DIRECT else set())
-    | ({5} if kind in (Kind.TASK, Kind.ATTESTATION) else set())
+    | ({5} if kind in (Kind.TASK, Kind.ATTESTATION, Kind.GRANT) else set())
     | ({6} if kind in ANSWERS else set())
     for kind in Kind
 }
@@ -221,7 +221,7 @@ def test_a_direct_kind_has_no_topic_and_a_revocation_no_end() -> None:
         ({**header_of(Kind.TASK), 4: "k" * 32}, MalformedEnvelope),
         ({**header_of(Kind.TASK), 3: 0}, MalformedEnvelope),
         ({**header_of(Kind.TASK), 3: b"x"}, MalformedEnvelope),
-        ({**header_of(Kind.TASK), 3: "application/akshi-grant+cbor"}, UnknownKind),
+        ({**header_of(Kind.TASK), 3: "application/akshi-gift+cbor"}, UnknownKind),
         ({**header_of(Kind.TASK), 3: "Application/akshi-task+cbor"}, UnknownKind),
         ({**header_of(Kind.TASK), 3: ""}, UnknownKind),
         ({**header_of(Kind.TASK), 2: [1]}, MalformedEnvelope),
