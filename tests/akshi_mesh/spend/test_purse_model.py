@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sandbox.errors import PortRefused
 from sandbox.reservation import DAY_MS
 from sandbox.spend import LEDGER, Cost, Money, SpendPolicy
-from tests.akshi_mesh.spend.desk import AGENT, DAY, Desk
+from tests.akshi_mesh.spend.desk import AGENT, Desk
 
 CAP, PER_ACTION, NODE_CAP = 1_000, 400, 900
 amounts = st.integers(1, 450)
@@ -21,26 +21,27 @@ class AnyScheduleOfPayments(RuleBasedStateMachine):
         policy = SpendPolicy(Money(CAP, "EUR"), Money(PER_ACTION, "EUR"), (LEDGER,))
         self.desk = Desk({AGENT: policy}, node_cap=Money(NODE_CAP, "EUR"))
         self.next = 0
-        self.highest = DAY
+        self.highest = 0  # the last day that anything was counted on
         self.may_be_paid: dict[int, tuple[int, int]] = {}  # number: day, amount
         self.in_flight: list[int] = []
         self.settled: list[int] = []
 
     @rule(amount=amounts, currency=st.sampled_from(["EUR", "EUR", "EUR", "USD"]))
     def reserve(self, amount: int, currency: str) -> None:
-        self.highest = max(self.highest, self.desk.now_ms // DAY_MS)
+        day = max(self.highest, self.desk.now_ms // DAY_MS)
         try:
             self.desk.reserve(self.next, Cost(Money(amount, currency), LEDGER, "shop"))
         except PortRefused:
             assert (
                 currency != "EUR"
                 or amount > PER_ACTION
-                or self.of_the_day() + amount > NODE_CAP
+                or self.of(day) + amount > NODE_CAP
                 or self.desk.purse.halted
             )
             return
         assert not self.desk.purse.halted
-        self.may_be_paid[self.next] = (self.highest, amount)
+        self.highest = day
+        self.may_be_paid[self.next] = (day, amount)
         self.in_flight.append(self.next)
         self.next += 1
 
@@ -97,8 +98,8 @@ class AnyScheduleOfPayments(RuleBasedStateMachine):
     def move_the_clock(self, days: int, hours: int) -> None:
         self.desk.now_ms += days * DAY_MS + hours * 3_600_000
 
-    def of_the_day(self) -> int:
-        return sum(amount for day, amount in self.may_be_paid.values() if day == self.highest)
+    def of(self, day: int) -> int:
+        return sum(amount for counted_on, amount in self.may_be_paid.values() if counted_on == day)
 
     @invariant()
     def no_day_costs_more_than_its_caps(self) -> None:
