@@ -63,8 +63,8 @@ class Memory:
         self._calls = calls
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        with _store_refuses(), self._mesh.transaction():
+    def transaction(self, *, durable: bool = False) -> Iterator[None]:
+        with _store_refuses(), self._mesh.transaction(fsync=durable):
             yield
 
     @_store_refuses()
@@ -76,6 +76,13 @@ class Memory:
     def remember(self, task_id: bytes, number: int, request_hash: bytes, answer: bytes) -> None:
         try:
             self._calls.remember(task_id, number, request_hash, answer)
+        except TooManyCalls as full:
+            raise PortRefused(FaultCode.RATE_LIMITED, str(full)) from full
+
+    @_store_refuses()
+    def conclude(self, task_id: bytes, number: int, answer: bytes) -> None:
+        try:
+            self._calls.conclude(task_id, number, answer)
         except TooManyCalls as full:
             raise PortRefused(FaultCode.RATE_LIMITED, str(full)) from full
 

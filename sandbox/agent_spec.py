@@ -4,12 +4,18 @@ The configuration's reader builds it, everything else only reads it.
 """
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
+from sandbox.approvals import ApprovalRule
 from sandbox.capability import Capability
+from sandbox.endpoint import EndpointRule
 from sandbox.errors import MalformedAgentSpec
+from sandbox.mcp_server import McpServerSpec
+from sandbox.rate import Rate
+from sandbox.spend import SpendPolicy
 
 # A name is an identity, a journal and a file name at once: no separator, no leading
 # dot, nothing that two alphabets or two cases of a file system could tell apart wrongly.
@@ -33,7 +39,8 @@ class AgentSpec:
     """What may run under one name, with which powers, within which limits.
 
     `peers_allowed` and `filesystem_allowed` are allowlists: empty allows nothing.
-    `filesystem_allowed` holds absolute paths of directories.
+    `filesystem_allowed` holds absolute paths of directories. A capability without a line
+    in `approval` has `RULE_DEFAULT`, one without a line in `rates` is not counted.
     """
 
     name: str
@@ -50,6 +57,11 @@ class AgentSpec:
     restart_backoff_s: float = 5.0
     wasi: Literal["none", "empty"] = "none"
     share_originators: bool = False
+    endpoints: tuple[EndpointRule, ...] = ()
+    approval: Mapping[Capability, ApprovalRule] = field(default_factory=dict)
+    rates: Mapping[Capability, Rate] = field(default_factory=dict)
+    spend: SpendPolicy | None = None
+    mcp_servers: tuple[McpServerSpec, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_name()
@@ -114,3 +126,27 @@ def mount_name(path: str) -> str:
     'root'
     """
     return PurePosixPath(path).name or "root"
+
+
+def fingerprint(spec: AgentSpec) -> bytes:
+    """The configuration as bytes: equal ones have equal bytes, in every run of every node."""
+    return _plain(spec).encode()
+
+
+def _plain(value: object) -> str:
+    match value:
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            names = (
+                f"{field.name}={_plain(getattr(value, field.name))}" for field in fields(value)
+            )
+            return f"{type(value).__name__}({','.join(names)})"
+        case Mapping():
+            return (
+                "{" + ",".join(sorted(f"{_plain(k)}:{_plain(v)}" for k, v in value.items())) + "}"
+            )
+        case frozenset():
+            return "{" + ",".join(sorted(map(_plain, value))) + "}"
+        case tuple():
+            return "(" + ",".join(map(_plain, value)) + ")"
+        case _:
+            return repr(value)

@@ -33,12 +33,16 @@ class Effect(StrEnum):
     """What performing a call does, which decides how it is recorded and remembered.
 
     NONE reaches nothing but the task. READ looks and changes nothing. LOCAL
-    changes this node's store, in the transaction that also remembers the answer.
+    changes this node's store, in the transaction that also remembers the answer. STAGED
+    changes what only the task sees until it ends; a later attempt does it again. OUTSIDE
+    leaves the node and cannot be taken back: at most once, whatever happens.
     """
 
     NONE = "none"
     READ = "read"
     LOCAL = "local"
+    STAGED = "staged"
+    OUTSIDE = "outside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +63,19 @@ _ALL = (
     Function("journal.append", Capability.JOURNAL, (_TEXT, _TEXT), Effect.LOCAL),
     Function("journal.read", Capability.JOURNAL, (_TEXT, _U32), Effect.READ),
     Function("journal.search", Capability.JOURNAL, (_TEXT, _U32), Effect.READ),
-    Function("database.query", Capability.DATABASE, (_TEXT, _TEXT), None),
-    Function("database.execute", Capability.DATABASE, (_TEXT, _TEXT), None),
-    Function("http-fetch.fetch", Capability.HTTP_FETCH, (_TEXT,), None),
+    Function("database.query", Capability.DATABASE, (_TEXT, _TEXT), Effect.STAGED),
+    Function("database.execute", Capability.DATABASE, (_TEXT, _TEXT), Effect.STAGED),
+    Function("http-fetch.fetch", Capability.HTTP_FETCH, (_TEXT,), Effect.OUTSIDE),
     Function("a2a.send", Capability.A2A, (_TEXT, _TEXT), Effect.LOCAL),
     Function("a2a.wait", Capability.A2A, (_TEXT, _U32), Effect.READ),
     Function("a2a.cancel", Capability.A2A, (_TEXT,), Effect.LOCAL),
-    Function("mcp.list-tools", Capability.MCP, (_TEXT,), None),
-    Function("mcp.call-tool", Capability.MCP, (_TEXT, _TEXT, _TEXT), None),
+    Function("mcp.list-tools", Capability.MCP, (_TEXT,), Effect.READ),
+    Function("mcp.call-tool", Capability.MCP, (_TEXT, _TEXT, _TEXT), Effect.OUTSIDE),
     Function("filesystem.list-files", Capability.FILESYSTEM, (_TEXT, _TEXT, _U32), Effect.READ),
     Function("filesystem.read-file", Capability.FILESYSTEM, (_TEXT,), Effect.READ),
-    Function("spend.balance", Capability.SPEND, (), None),
-    Function("spend.quote", Capability.SPEND, (_TEXT,), None),
-    Function("spend.charge", Capability.SPEND, (_TEXT,), None),
+    Function("spend.balance", Capability.SPEND, (), Effect.READ),
+    Function("spend.quote", Capability.SPEND, (_TEXT,), Effect.READ),
+    Function("spend.charge", Capability.SPEND, (_TEXT,), Effect.OUTSIDE),
     Function("task.progress", None, (_TEXT,), Effect.LOCAL),
     Function("task.is-cancelled", None, (), Effect.NONE),
     Function("task.log", None, (_TEXT, _TEXT), Effect.NONE),

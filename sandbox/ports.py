@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sandbox.audit import AuditRecord
+from sandbox.sql import Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +90,16 @@ class EndedTask:
 class CallMemory(Protocol):
     """The answered calls of unfinished tasks. The node drops them when a task ends."""
 
-    def transaction(self) -> AbstractContextManager[None]: ...
+    def transaction(self, *, durable: bool = False) -> AbstractContextManager[None]:
+        """What is written within commits together; `durable` means before a power cut, too."""
 
     def recall(self, task_id: bytes, number: int) -> Remembered | None: ...
 
     def remember(self, task_id: bytes, number: int, request_hash: bytes, answer: bytes) -> None:
         """Called inside the open transaction, at most once for a number of a task."""
+
+    def conclude(self, task_id: bytes, number: int, answer: bytes) -> None:
+        """Put `answer` in the place of what was remembered, inside the open transaction."""
 
 
 class TaskPort(Protocol):
@@ -154,6 +159,16 @@ class JournalPort(Protocol):
 
     async def search(self, *, agent: str, query: str, limit: int) -> str:
         """Best entries for the words of `query`; JSON."""
+
+
+class DatabasePort(Protocol):
+    """One SQLite file an agent; what a task writes is seen by nobody else until it ends."""
+
+    async def query(self, agent: str, task_id: bytes, statement: Statement) -> str:
+        """Rows as JSON. May be cancelled: the statement is stopped, and the task's changes lost."""
+
+    async def execute(self, agent: str, task_id: bytes, statement: Statement) -> str:
+        """Stage a change; how many rows changed, as JSON. Cancelled as `query`."""
 
 
 class AuditPort(Protocol):

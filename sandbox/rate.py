@@ -1,9 +1,12 @@
 """How often an agent may use one capability: `60/min`, checked at every call."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
+from sandbox.budget import Budget
+from sandbox.capability import Capability
 from sandbox.errors import MalformedRate
 
 _FORM = re.compile(r"([1-9][0-9]{0,8})/(s|min|h|d)")
@@ -32,3 +35,11 @@ class Rate:
     def __str__(self) -> str:
         unit = next(name for name, seconds in _SECONDS.items() if seconds == self.per_s)
         return f"{self.count}/{unit}"
+
+
+def budgets(rates: Mapping[Capability, Rate], *, now_s: float) -> dict[Capability, Budget]:
+    """One bucket for each capability that has a rate."""
+    return {
+        capability: Budget(burst=rate.count, per_s=rate.count / rate.per_s, now_s=now_s)
+        for capability, rate in rates.items()
+    }

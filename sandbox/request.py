@@ -10,14 +10,19 @@ from dataclasses import dataclass
 from sandbox import guest_json
 from sandbox.agent_address import AgentAddress, address_of
 from sandbox.capability import FUNCTIONS, Function, Parameter
+from sandbox.charge import Charge, Quote, read_charge, read_quote
 from sandbox.errors import (
     MalformedAgentAddress,
     MalformedJson,
     MalformedPath,
     MalformedRequest,
+    MalformedUrl,
     ProtocolBroken,
 )
+from sandbox.fetch import FetchRequest, read_fetch
 from sandbox.guest_path import GuestPath
+from sandbox.mcp_server import CallTool, ListTools, read_call_tool, read_list_tools
+from sandbox.sql import Statement, read_statement
 
 ARGUMENTS_BYTES_MAX = 1 << 20
 TAG_CHARS_MAX = 64
@@ -107,6 +112,18 @@ class DrawRandom:
 
 
 @dataclass(frozen=True, slots=True)
+class RunSql:
+    """One statement; whether it may write is the function's to say."""
+
+    statement: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class AskBalance:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
 class NotBuilt:
     """A function whose capability exists and whose act does not, in this release."""
 
@@ -127,6 +144,13 @@ Wish = (
     | CancelTask
     | ListFiles
     | ReadFile
+    | RunSql
+    | FetchRequest
+    | AskBalance
+    | Quote
+    | Charge
+    | ListTools
+    | CallTool
     | ReportProgress
     | AskCancelled
     | WriteLog
@@ -145,6 +169,7 @@ class Request:
     function: Function
     wish: Wish
     hash: bytes
+    arguments: tuple[str | int, ...] = ()
 
     @property
     def target(self) -> str:
@@ -156,6 +181,14 @@ class Request:
                 return str(path)
             case CancelTask(id):
                 return id
+            case FetchRequest() as wish:
+                return f"{wish.method} {wish.url}"
+            case Charge(cost) | Quote(cost):
+                return f"{cost.money} to {cost.payee} by {cost.rail}"
+            case ListTools(server):
+                return server
+            case CallTool(server, tool):
+                return f"{server}/{tool}"
             case _:
                 return ""
 
@@ -185,7 +218,7 @@ def read_request(number: int, name: str, arguments: Sequence[str | int]) -> Requ
         else:
             raise ProtocolBroken(why=f"{name} called with an argument of a wrong type")
     wish = _read(function, arguments, size)
-    return Request(number, function, wish, digest.digest())
+    return Request(number, function, wish, digest.digest(), tuple(arguments))
 
 
 def _read(function: Function, arguments: Sequence[str | int], size: int) -> Wish:
@@ -195,7 +228,7 @@ def _read(function: Function, arguments: Sequence[str | int], size: int) -> Wish
         return Unreadable(f"arguments over {ARGUMENTS_BYTES_MAX} bytes")
     try:
         return _READERS[function.name](*arguments)
-    except (MalformedPath, MalformedAgentAddress) as malformed:
+    except (MalformedPath, MalformedAgentAddress, MalformedUrl) as malformed:
         return Unreadable(str(malformed))
     except (MalformedRequest, MalformedJson) as malformed:
         return Unreadable(malformed.why)
@@ -225,6 +258,10 @@ def _log(level: str, text: str) -> WriteLog:
     return WriteLog(level, text[:LOG_CHARS_MAX])
 
 
+def _run_sql(sql: str, parameters: str) -> RunSql:
+    return RunSql(read_statement(sql, parameters))
+
+
 _READERS: dict[str, Callable[..., Wish]] = {
     "journal.append": lambda tag, text: AppendEntry(
         _at_most("tag", tag, TAG_CHARS_MAX), _entry_text(text)
@@ -246,6 +283,14 @@ _READERS: dict[str, Callable[..., Wish]] = {
         _from_one("limit", limit, FILES_MAX),
     ),
     "filesystem.read-file": lambda path: ReadFile(GuestPath.parse(path)),
+    "database.query": _run_sql,
+    "database.execute": _run_sql,
+    "http-fetch.fetch": read_fetch,
+    "spend.balance": AskBalance,
+    "spend.quote": read_quote,
+    "spend.charge": read_charge,
+    "mcp.list-tools": read_list_tools,
+    "mcp.call-tool": read_call_tool,
     "task.progress": lambda text: ReportProgress(_entry_text(text)),
     "task.is-cancelled": AskCancelled,
     "task.log": _log,

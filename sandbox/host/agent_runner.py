@@ -20,6 +20,7 @@ from pathlib import Path
 
 import trio
 
+from identity.cid import wasm_cid
 from sandbox.agent_spec import AgentSpec
 from sandbox.audit import Event
 from sandbox.errors import (
@@ -111,6 +112,7 @@ class AgentRunner:
         """Compile, then keep a fresh worker ready. Ends when the agent is stopped for good."""
         try:
             self._compiled = await self._compile()
+            self._desk.module_cid = wasm_cid(self._compiled.sha256)
             self._is_compiled.set()
             while not self._stopped_why:
                 self._want_fresh = trio.Event()

@@ -1,70 +1,47 @@
 """One run of one guest on one task: answers its calls, in order, each once.
 
-Plays the gate: each step of its script meets the ports, the clock or an act here.
+Plays the gate: each step of its script meets the ports, the counsel or an act.
 What a call costs the node is bounded twice. Calls are paced by a token bucket of the
 agent: the guest waits, so that its answers do not depend on how busy it has been. And
 an attempt has a limit of calls and of remembered bytes.
 """
 
 import contextlib
-import math
-from collections.abc import Awaitable
 from contextlib import AbstractContextManager
-from functools import partial
-from typing import Any, assert_never
+from typing import Any
 
 import trio
 
-from sandbox.acts import a2a, filesystem, journal, task
-from sandbox.agent_spec import mount_name
+from sandbox.approvals import Decision
 from sandbox.audit import AuditRecord, Event
-from sandbox.errors import (
-    ActFailed,
-    AuditUnavailable,
-    PortRefused,
-    ProtocolBroken,
-    SandboxError,
-)
+from sandbox.errors import ActFailed, AuditUnavailable, PortRefused, ProtocolBroken, SandboxError
 from sandbox.fault import Fault, FaultCode
 from sandbox.gate import (
-    Answer,
+    Ask,
     Begin,
     Commit,
+    Conclude,
+    Consult,
+    Consume,
     Perform,
     Recall,
     Record,
     Remember,
+    Reserve,
     RollBack,
+    Settle,
     Step,
     host_call,
 )
 from sandbox.host.boundary import Desk
+from sandbox.host.counsel import Counsel
+from sandbox.host.performer import Clock, Performer
 from sandbox.hostcall import Call
-from sandbox.policy import State
+from sandbox.kept import Answer
 from sandbox.ports import Remembered, TaskRun
-from sandbox.request import (
-    AppendEntry,
-    AskCancelled,
-    CancelTask,
-    DrawRandom,
-    ListFiles,
-    NotBuilt,
-    ReadEntries,
-    ReadFile,
-    ReportProgress,
-    Request,
-    SearchEntries,
-    SendTask,
-    TellTime,
-    Unreadable,
-    WaitForTasks,
-    WriteLog,
-    read_request,
-)
+from sandbox.request import ReportProgress, Request, SendTask, read_request
 
 TOKENS_PER_CHARACTER = 1 / 1_024
-TOKENS_OF_A_THREAD = 4.0  # files and searches: a thread hop and some system calls
-TOKENS_OF_A_LISTING = 16.0  # looks at every name of a directory
 CALLS_PER_TASK_MAX = 100_000
 KEPT_BYTES_MAX = 16 << 20  # remembered answers of one task
 
@@ -76,20 +53,15 @@ class _Undone(SandboxError):
 
 
 class Attempt:
-    """One run of one guest: answers its calls, in order, each once.
-
-    `deadline_s` (on trio's clock) is when the guest must have ended; it stands still
-    while a call waits for another agent, and moves on with each progress report. What
-    enforces it is the supervisor's watchdog.
-    """
+    """One run of one guest: answers its calls, in order, each once."""
 
     def __init__(self, desk: Desk, task: TaskRun) -> None:
         self.desk = desk
         self.task = task
-        self.is_cancelled = False
-        self.sent: dict[str, str] = {}
-        self._clock_s = math.inf
-        self._end_by_s = math.inf
+        self.has_asked = False  # a person; whoever ends the task takes the question back
+        self._clock = Clock(desk, task)
+        self._counsel = Counsel(desk, task)
+        self._performer = Performer(desk, task, self._clock, self._counsel)
         self._next = 0
         self._ports = desk.boundary.ports
         self._is_new_ground = False  # no earlier attempt has come this far
@@ -97,36 +69,33 @@ class Attempt:
         self._kept_bytes = 0
         self._mark: int | None = None  # how many were kept when the transaction began
         self._transaction: AbstractContextManager[None] | None = None
-        self._waiting: trio.CancelScope | None = None
-        self._extend()
-
-    def _left_s(self) -> float:
-        """Until the task expires."""
-        return (self.task.expires_ms - self.desk.boundary.wall_ms()) / 1_000
-
-    def _extend(self) -> None:
-        """Give the guest its whole wall clock again, within the life of the task."""
-        wall_clock_s = min(self.desk.spec.wall_clock_s, self._left_s())
-        self._clock_s = trio.current_time() + wall_clock_s
 
     @property
     def deadline_s(self) -> float:
-        """When to kill the guest."""
-        return min(self._clock_s, self._end_by_s)
+        """When to kill the guest, on trio's clock."""
+        return self._clock.deadline_s
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self._performer.is_cancelled
+
+    @property
+    def sent(self) -> dict[str, str]:
+        """The tasks this task has sent, by id, with their targets."""
+        return self._performer.sent
 
     def cancel(self, *, grace_s: float) -> None:
         """The task is to end: the guest is told when it asks, and a call that waits returns."""
-        self.is_cancelled = True
-        self._end_by_s = min(self._end_by_s, trio.current_time() + grace_s)
+        self._performer.is_cancelled = True
+        self._clock.end_in(grace_s)
         self.abandon()
 
     def abandon(self) -> None:
         """Nobody will read the answer of the call that waits now."""
-        if self._waiting is not None:
-            self._waiting.cancel()
+        self._performer.abandon()
 
     async def answer(self, call: Call) -> Answer:
-        """The answer to `call`, which may take as long as another agent takes.
+        """The answer to `call`, which may take as long as another agent or a person takes.
 
         Raises:
             ProtocolBroken: not the next call, or one that no correct worker makes.
@@ -150,15 +119,13 @@ class Attempt:
             return answer
         self._charge(TOKENS_PER_CHARACTER * len(answer))
         if isinstance(request.wish, SendTask):
-            self.sent[answer] = self._canonical(request.wish)
+            self._performer.note_sent(request.wish, answer)
         elif isinstance(request.wish, ReportProgress):
-            self._extend()
+            self._clock.extend()
         return answer
 
     async def _play(self, request: Request) -> Answer:
-        boundary = self.desk.boundary
-        state = State(boundary.me, boundary.resolve, boundary.stopped, self.task.chain)
-        script = host_call(request, self.desk.spec, state)
+        script = host_call(request, self.desk.spec)
         reply: object = None
         refused: PortRefused | AuditUnavailable | None = None
         try:
@@ -179,21 +146,73 @@ class Attempt:
         match step:
             case Recall(number):
                 return self._recall(number)
-            case Record(event, request, fault):
-                return self._record(event, request, fault)
+            case Consult(request):
+                return self._counsel.state(request, now_s=trio.current_time())
+            case Record(event, request, fault, facts):
+                return self._record(event, request, fault, facts)
             case Perform(request, target):
-                return await self._perform(request, target)
+                return await self._performer.perform(request, target)
             case Remember(request, answer):
                 self._remember(request, answer)
-            case Begin():
-                self._begin()
+            case Begin(durable):
+                self._begin(durable=durable)
             case Commit():
                 self._commit()
             case RollBack():
                 self._roll_back()
             case _:
+                return await self._take_seldom(step)
+        return None
+
+    async def _take_seldom(self, step: Step[Any]) -> object:
+        task, purse = self.task, self._ports.purse
+        match step:
+            case Ask():
+                return await self._ask(step)
+            case Consume(request, approval):
+                assert self._ports.approvals is not None, "somebody was asked"
+                state = self._counsel.state(request, now_s=trio.current_time())
+                subject = self._counsel.subject(request, state).hash
+                now_ms = self.desk.boundary.wall_ms()
+                self._ports.approvals.consume(approval, subject, now_ms=now_ms)
+            case Reserve(request, state):
+                assert purse is not None, "it has a price"
+                assert state.cost is not None, "it has a price"
+                purse.reserve(
+                    task_id=task.id,
+                    number=request.number,
+                    agent=task.agent,
+                    whose=tuple(who for who, _ in self._counsel.grants()),
+                    cost=state.cost,
+                )
+            case Settle(request, fault):
+                self._settle(request, fault)
+            case Conclude(request, answer):
+                self._ports.memory.conclude(task.id, request.number, answer)
+            case _:
                 raise AssertionError(f"a step that nobody takes: {step!r}")
         return None
+
+    async def _ask(self, step: Ask) -> Decision:
+        if self._ports.approvals is None:
+            raise ActFailed(FaultCode.UNAVAILABLE, "this node has nobody to ask")
+        self.has_asked = True
+        state = self._counsel.state(step.request, now_s=trio.current_time())
+        question = self._counsel.question(step.request, step.verdict, state)
+        answer = self._performer.waited(self._ports.approvals.ask(question))
+        return await self._clock.stand_still(answer)
+
+    def _settle(self, request: Request, fault: Fault | None) -> None:
+        purse = self._ports.purse
+        if purse is None or not purse.holds(task_id=self.task.id, number=request.number):
+            return
+        if fault is None:
+            actual = self._performer.spent
+            purse.commit(task_id=self.task.id, number=request.number, actual=actual)
+        elif fault.code is FaultCode.UNKNOWN:
+            purse.lose(task_id=self.task.id, number=request.number)
+        else:
+            purse.release(task_id=self.task.id, number=request.number)
 
     def _recall(self, number: int) -> Remembered | None:
         if self._is_new_ground:
@@ -203,7 +222,13 @@ class Attempt:
         self._is_new_ground = found is None
         return found
 
-    def _record(self, event: Event, request: Request, fault: Fault | None) -> bool:
+    def _record(
+        self,
+        event: Event,
+        request: Request,
+        fault: Fault | None,
+        facts: tuple[tuple[str, str], ...] = (),
+    ) -> bool:
         record = AuditRecord(
             self.desk.boundary.wall_ms(),
             event,
@@ -215,6 +240,7 @@ class Attempt:
             fault.code.value if fault else "",
             fault.why if fault else request.target,
             request.hash,
+            facts=facts,
         )
         return self.desk.ledger.record(record, now_s=trio.current_time())
 
@@ -230,9 +256,9 @@ class Attempt:
             for number, hash, kept in self._kept:
                 self._ports.memory.remember(self.task.id, number, hash, kept)
 
-    def _begin(self) -> None:
+    def _begin(self, *, durable: bool) -> None:
         self._mark = len(self._kept)
-        transaction = self._ports.memory.transaction()
+        transaction = self._ports.memory.transaction(durable=durable)
         transaction.__enter__()
         self._transaction = transaction
 
@@ -250,87 +276,6 @@ class Attempt:
         if self._transaction is not None:
             transaction, self._transaction = self._transaction, None
             transaction.__exit__(_Undone, _Undone(), None)
-
-    async def _perform(self, request: Request, target: str) -> str:
-        number, ports, run = request.number, self._ports, self.task
-        match request.wish:
-            case AppendEntry() as wish:
-                return journal.append(ports.journals, run, wish, number=number)
-            case ReadEntries() as wish:
-                return journal.read(ports.journals, run, wish)
-            case SearchEntries() as wish:
-                self._charge(TOKENS_OF_A_THREAD)
-                return await self._waited(journal.search(ports.journals, run, wish))
-            case SendTask() as wish:
-                me = self.desk.boundary.me
-                return a2a.send(ports.tasks, run, wish, number=number, me=me, target=target)
-            case WaitForTasks() as wish:
-                return await self._wait_for_tasks(wish)
-            case CancelTask() as wish:
-                return a2a.cancel(ports.tasks, run, wish, sent=self.sent)
-            case ListFiles() | ReadFile() as wish:
-                return await self._look_at_files(wish, target)
-            case ReportProgress() as wish:
-                return task.progress(ports.tasks, run, wish)
-            case WriteLog() as wish:
-                return task.log(ports.log, run, wish)
-            case AskCancelled():
-                return task.is_cancelled(cancelled=self.is_cancelled)
-            case TellTime():
-                return task.now(self.desk.boundary.wall_ms)
-            case DrawRandom() as wish:
-                return task.random(self.desk.boundary.random_bytes, wish)
-            case NotBuilt() | Unreadable():
-                raise AssertionError("the policy lets none of these through")
-            case _:
-                assert_never(request.wish)
-
-    async def _wait_for_tasks(self, wish: WaitForTasks) -> str:
-        # The guest sleeps while another agent works, so its clock stands still; what bounds
-        # the waiting is the timeout it gave and the life of its task.
-        left_s = self._clock_s - trio.current_time()
-        self._clock_s = math.inf
-        try:
-            return await self._waited(
-                a2a.wait(
-                    self._ports.tasks,
-                    self.task,
-                    wish,
-                    sent=self.sent,
-                    me=self.desk.boundary.me,
-                    left_s=self._left_s(),
-                )
-            )
-        finally:
-            self._clock_s = trio.current_time() + left_s
-
-    async def _look_at_files(self, wish: ListFiles | ReadFile, root: str) -> str:
-        if isinstance(wish, ListFiles) and not wish.path.parts:
-            names = [mount_name(path) for path in self.desk.spec.filesystem_allowed]
-            return filesystem.list_shelves(names, after=wish.after, limit=wish.limit)
-        self._charge(TOKENS_OF_A_THREAD)
-        shelf = self.desk.shelves[root]
-        if isinstance(wish, ReadFile):
-            look = partial(shelf.read, wish.path)
-        else:
-            self._charge(TOKENS_OF_A_LISTING)
-            look = partial(shelf.list_files, wish.path, after=wish.after, limit=wish.limit)
-        return await self._waited(
-            trio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=self.desk.threads)
-        )
-
-    async def _waited(self, answer: Awaitable[str]) -> str:
-        """Wait for `answer`, but not beyond the moment when nobody wants it any more."""
-        with trio.CancelScope() as self._waiting:
-            if self.is_cancelled:
-                self._waiting.cancel()
-            return await answer
-        raise ActFailed(FaultCode.CANCELLED, "the task is to end")
-
-    def _canonical(self, wish: SendTask) -> str:
-        boundary = self.desk.boundary
-        did = wish.target.did(me=boundary.me, resolve=boundary.resolve)
-        return f"{did or wish.target.node}/{wish.target.agent}"
 
     def _charge(self, tokens: float) -> None:
         self.desk.pace.charge(tokens)

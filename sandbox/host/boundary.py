@@ -19,7 +19,26 @@ from sandbox.agent_spec import AgentSpec
 from sandbox.audit import AuditRecord, Event
 from sandbox.budget import Budget
 from sandbox.ledger import Ledger
-from sandbox.ports import AuditPort, CallMemory, GuestLog, JournalPort, TaskPort, TaskRun
+from sandbox.outside import (
+    ApprovalPort,
+    BoundsPort,
+    HttpPort,
+    PursePort,
+    SecretsPort,
+    ToolPort,
+)
+from sandbox.ports import (
+    AuditPort,
+    CallMemory,
+    DatabasePort,
+    GuestLog,
+    JournalPort,
+    TaskPort,
+    TaskRun,
+)
+from sandbox.rate import budgets
+from sandbox.risk import RiskTable
+from sandbox.risk_defaults import DEFAULTS
 
 # One token is one plain call (measured: some 100 µs of the node) or 1 KiB of text in or out:
 # an agent that floods takes under half of one core, and its neighbours do not feel it.
@@ -30,13 +49,20 @@ THREADS_PER_AGENT = 2  # a file system that hangs holds these, and no other agen
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything outside that an agent's call can reach."""
+    """Everything outside that an agent's call can reach. What is None answers `unavailable`."""
 
     memory: CallMemory
     tasks: TaskPort
     journals: JournalPort
     audit: AuditPort
     log: GuestLog
+    approvals: ApprovalPort | None = None
+    purse: PursePort | None = None
+    http: HttpPort | None = None
+    secrets: SecretsPort | None = None
+    bounds: BoundsPort | None = None
+    tools: ToolPort | None = None
+    databases: DatabasePort | None = None
 
 
 class Boundary:
@@ -48,6 +74,8 @@ class Boundary:
         resolve: petname to DID, as trust stands at the moment of the call.
         wall_ms: the wall clock.
         random_bytes: the node's source of randomness.
+        did_of: the DID of an agent of this node, by name.
+        risks: the table that calls are judged by.
         hidden: directories that no agent may see, whatever is allowed: the node's home.
     """
 
@@ -59,6 +87,8 @@ class Boundary:
         resolve: Resolve,
         wall_ms: Callable[[], int],
         random_bytes: Callable[[int], bytes],
+        did_of: Callable[[str], str],
+        risks: RiskTable = DEFAULTS,
         hidden: Sequence[str] = (),
     ) -> None:
         self.ports = ports
@@ -66,8 +96,15 @@ class Boundary:
         self.resolve = resolve
         self.wall_ms = wall_ms
         self.random_bytes = random_bytes
+        self.did_of = did_of
+        self.risks = risks
         self.hidden = tuple(str(Path(path).resolve()) for path in hidden)
         self.stopped: str | None = None
+
+    @property
+    def spend_halted(self) -> bool:
+        """Whether the kill switch of money is on. Without a purse nothing can be paid."""
+        return self.ports.purse is not None and self.ports.purse.halted
 
     def stop(self, why: str) -> None:
         """From now on every call of every agent is refused."""
@@ -88,6 +125,8 @@ class Desk:
         self.shelves = {root: Shelf(root, boundary.hidden) for root in spec.filesystem_allowed}
         self.ledger = Ledger(boundary.ports.audit, now_s=now_s)
         self.pace = Budget(burst=TOKENS_BURST, per_s=TOKENS_PER_S, now_s=now_s)
+        self.rates = budgets(spec.rates, now_s=now_s)
+        self.module_cid = ""  # of the component that runs, once it is compiled
         self.threads = trio.CapacityLimiter(THREADS_PER_AGENT)
 
     def note(self, event: Event, *, code: str, detail: str, task: TaskRun | None = None) -> None:

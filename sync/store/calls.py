@@ -61,6 +61,22 @@ class Calls:
             "INSERT INTO task_calls VALUES (?, ?, ?, ?)", (task_id, number, request_hash, answer)
         )
 
+    def conclude(self, task_id: bytes, number: int, answer: bytes) -> None:
+        """Put the answer of a call in the place of what was remembered; in a transaction.
+
+        The call has happened, so no limit of the task keeps its answer out.
+
+        Raises:
+            TooManyCalls: one answer that is longer than any may be.
+        """
+        if len(answer) > ANSWER_BYTES_MAX:
+            raise TooManyCalls(task_id, f"an answer of {len(answer)} bytes is not remembered")
+        self._bytes[task_id] = self._bytes.get(task_id, 0) + len(answer)
+        self._db.execute(
+            "UPDATE task_calls SET answer = ? WHERE task_id = ? AND number = ?",
+            (answer, task_id, number),
+        )
+
     def forget(self, task_id: bytes) -> None:
         """The task has ended."""
         self._bytes.pop(task_id, None)

@@ -58,7 +58,7 @@ class FakeNode:
     # CallMemory
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, durable: bool = False) -> Iterator[None]:
         before = copy.copy(self.state)
         for name, value in vars(before).items():
             setattr(before, name, copy.copy(value))
@@ -82,6 +82,11 @@ class FakeNode:
         assert self._depth, "remembered outside of a transaction"
         assert (task_id, number) not in self.state.calls, "remembered twice"
         self.state.calls[task_id, number] = Remembered(request_hash, answer)
+
+    def conclude(self, task_id: bytes, number: int, answer: bytes) -> None:
+        assert self._depth, "concluded outside of a transaction"
+        begun = self.state.calls[task_id, number]
+        self.state.calls[task_id, number] = Remembered(begun.request_hash, answer)
 
     # TaskPort
 
@@ -160,6 +165,7 @@ class FakeNode:
             resolve=self.trusted.get,
             wall_ms=lambda: self.now_ms,
             random_bytes=random_bytes,
+            did_of=lambda name: f"{ME}#{name}",
             hidden=hidden,
         )
 

@@ -28,6 +28,22 @@ SAMPLES: list[SandboxError] = [
     errors.ZygoteLost(why="it ended"),
     errors.CompileFailed("reader.wasm", why="no component"),
     errors.JailMissing(why="no seccomp"),
+    errors.ChangesLost("the disk was full"),
+    errors.MalformedSecret("token", why="too short"),
+    errors.AlreadyVoted("apr-1", operator="did:key:z"),
+    errors.OtherSubject("apr-1"),
+    errors.MalformedAnswer("over 1 MiB"),
+    errors.ApprovalClosed("apr-1", state="denied"),
+    errors.MalformedEndpoint("a b", why="a space"),
+    errors.MalformedMcpServer("files", key="argv", why="empty"),
+    errors.MalformedApproval("no such capability"),
+    errors.MalformedUrl("x", why="no scheme"),
+    errors.MalformedRate("often", why="want a count and a unit"),
+    errors.MalformedRiskTable("http_fetch", why="no tier"),
+    errors.MalformedChallenge("l402", why="asks for nothing"),
+    errors.MalformedSpendPolicy("rails", why="too many"),
+    errors.MalformedMoney("1", why="want an amount such as 2.00EUR"),
+    errors.ProgramNotStarted("server", why="no such file"),
 ]
 
 

@@ -137,6 +137,7 @@ def test_the_record_names_the_target_and_no_body() -> None:
         "a2a.cancel": ID,
         "filesystem.list-files": "/shelf",
         "filesystem.read-file": "/shelf/note",
+        "mcp.call-tool": "files/read",
     }
 
 
