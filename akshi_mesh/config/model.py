@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from akshi_mesh.config.errors import Problem
 from akshi_mesh.transport.address import Address, PeerAddress
+from identity.did import Did
 from sandbox.agent_spec import AgentSpec
 
 LISTEN_DEFAULT = Address("127.0.0.1", 4820)
@@ -63,6 +64,13 @@ class IdentityConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalConfig:
+    """Who beside this node may answer what its agents ask; each must be trusted, too."""
+
+    operators: tuple[Did, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All of runtime.toml. `source` is the file it came from, None if there was none.
 
@@ -77,6 +85,7 @@ class Config:
     notes: tuple[Problem, ...] = ()
     source: str | None = None
     identity: IdentityConfig = field(default_factory=IdentityConfig)
+    approval: ApprovalConfig = field(default_factory=ApprovalConfig)
 
     def with_command_line(self, *, listen: str | None, peers: tuple[str, ...]) -> Self:
         """What was typed wins over what was written: `listen` replaces, `peers` are added.

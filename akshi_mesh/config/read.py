@@ -31,6 +31,7 @@ from akshi_mesh.config.model import (
     parse_listen,
 )
 from akshi_mesh.config.read_agent import read_agent
+from akshi_mesh.config.read_approval import read_operators
 from akshi_mesh.config.read_identity import read_identity
 from akshi_mesh.config.section import Report, Section
 from akshi_mesh.transport.address import Address, PeerAddress
@@ -67,7 +68,8 @@ def read_config(
     mesh = _read_mesh(root)
     sandbox = _read_sandbox(root, minimum)
     telemetry = _read_telemetry(root)
-    agents = _read_agents(root, files)
+    approval = read_operators(root)
+    agents = _read_agents(root, files, voters=1 + len(approval.operators))
     journals = _read_journals(root)
     identity = read_identity(root)
     _read_rest(root)
@@ -75,7 +77,7 @@ def read_config(
     if report.problems:
         raise ConfigError(sorted(report.problems, key=lambda problem: problem.line or 0))
     notes = tuple(sorted(report.notes, key=lambda note: note.line or 0))
-    return Config(mesh, sandbox, telemetry, agents, journals, notes, source, identity)
+    return Config(mesh, sandbox, telemetry, agents, journals, notes, source, identity, approval)
 
 
 def _parse(text: str, file: str) -> tuple[dict[str, object], Report]:
@@ -164,13 +166,13 @@ def _read_telemetry(root: Section) -> TelemetryConfig:
     return TelemetryConfig(level, log_format)
 
 
-def _read_agents(root: Section, files: Files) -> tuple[AgentSpec, ...]:
+def _read_agents(root: Section, files: Files, *, voters: int) -> tuple[AgentSpec, ...]:
     agents: dict[str, AgentSpec] = {}
     for number, section in enumerate(root.tables("agents")):
         if number == AGENTS_MAX:
             section.wrong(None, f"more than {AGENTS_MAX} agents")
             break
-        spec = read_agent(section, files)
+        spec = read_agent(section, files, voters=voters)
         if spec is None:
             continue
         # Two names that a file system may take for one would share a journal.

@@ -3,6 +3,7 @@
 from typing import Any, Literal, get_args
 
 from akshi_mesh.config.files import Files
+from akshi_mesh.config.read_approval import read_approval
 from akshi_mesh.config.section import Section
 from sandbox.agent_address import AgentPattern
 from sandbox.agent_spec import AgentSpec
@@ -36,15 +37,17 @@ _WHERE = {
 _DEFAULT = AgentSpec(name="default", wasm_path="/default.wasm")
 
 
-def read_agent(section: Section, files: Files) -> AgentSpec | None:
-    """The agent of one table; None if something in it is wrong, which is then reported."""
+def read_agent(section: Section, files: Files, *, voters: int = 1) -> AgentSpec | None:
+    """The agent of one table; None if something in it is wrong, which is then reported.
+
+    `voters` says how many may answer its questions to people.
+    """
     name = section.text("name", "")
     if "name" not in section:
         section.wrong(None, "an agent needs a 'name'")
         name = _DEFAULT.name  # so that the rest is read, too
     _read_other_dialects(section)
     capabilities = _read_capabilities(section)
-    _read_approval(section, capabilities)
     endpoints = section.table("endpoints")
     if endpoints is not None:
         endpoints.texts("allowed")
@@ -56,6 +59,7 @@ def read_agent(section: Section, files: Files) -> AgentSpec | None:
             "name": name,
             "wasm_path": _read_wasm_path(section, files),
             "capabilities": capabilities,
+            "approval": read_approval(section, capabilities, voters=voters),
             "peers_allowed": _read_peers(section),
             "filesystem_allowed": _read_paths(section, files),
             "memory_mb": limits.whole("memory_mb", _DEFAULT.memory_mb),
@@ -118,26 +122,6 @@ def _read_capabilities(section: Section) -> frozenset[Capability]:
         )
     table.close()
     return granted
-
-
-def _read_approval(section: Section, granted: frozenset[Capability]) -> None:
-    """To ignore a wish for approval would set an agent free: refuse to start instead."""
-    table = section.table("approval")
-    if table is None:
-        return
-    for capability in Capability:
-        if not table.flag(capability.value):
-            continue
-        if capability in granted & WORKING:
-            table.wrong(
-                capability.value,
-                f"approval for {capability.value!r} comes in the next release; until then "
-                f"take away the capability, or this line to let the agent act alone",
-            )
-        elif capability not in granted:
-            table.note(capability.value, f"no approval is needed: {capability.value!r} is off")
-    table.whole("timeout_secs", 300)
-    table.close()
 
 
 def _read_peers(section: Section) -> tuple[str, ...]:

@@ -121,6 +121,10 @@ class Section:
             return None
         return Section(self._report, (*self._path, key), value)
 
+    def is_table(self, key: str) -> bool:
+        """Whether a key that may hold a table or something simpler holds a table."""
+        return type(self._values.get(key)) is dict
+
     def tables(self, key: str) -> Iterator["Section"]:
         """The tables of the array under `key`."""
         value = self._get(key)

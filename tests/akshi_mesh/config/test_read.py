@@ -191,16 +191,6 @@ def test_all_mistakes_are_named_at_once_and_in_order() -> None:
     ]
 
 
-@pytest.mark.parametrize("capability", ["a2a", "journal", "filesystem"])
-def test_a_wish_for_approval_that_cannot_be_met_stops_the_start(capability: str) -> None:
-    """An agent is never freer than its owner wrote."""
-    text = (
-        f"{AGENT}[agents.capabilities]\n{capability} = true\n[agents.approval]\n{capability}=true"
-    )
-    (problem,) = wrong(text)
-    assert problem.startswith(f"runtime.toml line 7: approval for '{capability}' comes in")
-
-
 @pytest.mark.parametrize(
     ("text", "line", "part"),
     [
