@@ -2,7 +2,11 @@
 
     StartAttempt ─▶ Supervisor.run_task ─▶ outcome
                                              └─▶ one transaction: staged entries become
-                                                 journal entries, the result is sealed
+                                                 journal entries, the result is sealed,
+                                                 and last the agent's database commits
+
+The agent's database is a file of its own, and commits first. If we die before node.db has
+committed, a row in that file tells the next start that the task is done, and how.
 
 A task that is interrupted because the node stops has no outcome: it is run again after the start.
 A disk that takes nothing delays the commit; what the agent found out is kept meanwhile.
@@ -16,14 +20,16 @@ import trio
 
 from identity.did import Did
 from sandbox import ports
-from sandbox.errors import AgentBusy
+from sandbox.errors import ActFailed, AgentBusy, ChangesLost
+from sandbox.host.databases import Databases
 from sandbox.host.supervisor import Supervisor
 from sync.clock import Moment
 from sync.errors import StoreBusy, StoreError, StoreFull, StoreReadOnly
 from sync.journal_errors import JournalError
 from sync.mesh import Mesh
 from sync.proto import task_states
-from sync.proto.task_events import AttemptEnded, StartAttempt
+from sync.proto.task_events import AttemptEnded, EndFound, StartAttempt
+from sync.proto.tasks_receiving import presentable
 
 TROUBLE_PAUSE_S = 1.0  # between two tries to commit
 
@@ -33,15 +39,23 @@ log = structlog.get_logger()
 class Attempts:
     """A service: construct, then ``await nursery.start(attempts.run)``."""
 
-    def __init__(self, mesh: Mesh, supervisor: Supervisor, clock: Callable[[], Moment]) -> None:
+    def __init__(
+        self,
+        mesh: Mesh,
+        supervisor: Supervisor,
+        databases: Databases,
+        clock: Callable[[], Moment],
+    ) -> None:
         self._mesh = mesh
         self._supervisor = supervisor
+        self._databases = databases
         self._clock = clock
         self._nursery: trio.Nursery | None = None
         self._ongoing: set[bytes] = set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Hold the running attempts until cancelled."""
+        """Tell what an earlier run left untold, then hold the running attempts until cancelled."""
+        self._tell_what_had_ended()
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             task_status.started()
@@ -57,19 +71,55 @@ class Attempts:
     def cancel(self, task_id: bytes) -> None:
         self._supervisor.cancel(task_id)
 
+    def _tell_what_had_ended(self) -> None:
+        for agent in self._databases.agents():
+            try:
+                ended = self._databases.ended(agent)
+                for task_id, result in ended.items():
+                    self._tell_end(agent, task_id, result)
+                self._databases.forget(agent, ended)
+            except ActFailed as trouble:
+                log.error(
+                    "database.unreadable", agent=agent, why=trouble.why, hint="akshi-node fsck"
+                )
+
+    def _tell_end(self, agent: str, task_id: bytes, result: bytes) -> None:
+        """Its database has it, so the task is done, even if node.db heard of a cancel since."""
+        now, outcome = self._clock(), task_states.Completed(result.decode())
+        with self._mesh.transaction():
+            effects = self._mesh.tasks.handle(EndFound(task_id, outcome), now)
+            if effects:
+                log.info("task.end_found", id=task_id.hex(), agent=agent)
+                self._mesh.journals.commit_staged(task_id, now)
+                self._mesh.say(self._mesh.journals.flush(now))
+            self._mesh.say(effects)
+
     async def _attempt(self, attempt: StartAttempt) -> None:
         outcome = await self._outcome_on_a_well_disk(attempt)
         while outcome is not None:
+            outcome = presentable(outcome)
             try:
+                if isinstance(outcome, task_states.Completed):
+                    await self._databases.prepare(attempt.task_id, outcome.parts.encode())
                 self._end(attempt, outcome)
-                self._ongoing.discard(attempt.task_id)
-                return
             except JournalError as refusal:  # what it staged cannot be kept, so it is not done
                 outcome = task_states.Failed("journal", str(refusal))
-                continue
-            except (StoreFull, StoreReadOnly, StoreBusy) as trouble:
+            except ChangesLost as lost:
+                outcome = task_states.Failed("database", lost.why)
+            except (StoreFull, StoreReadOnly, StoreBusy, ActFailed) as trouble:
                 _log_unsaved(attempt, trouble)
-            await trio.sleep(TROUBLE_PAUSE_S)
+                await trio.sleep(TROUBLE_PAUSE_S)
+            else:
+                self._ongoing.discard(attempt.task_id)
+                await self._tidy(attempt)
+                return
+        self._databases.roll_back(attempt.task_id)
+
+    async def _tidy(self, attempt: StartAttempt) -> None:
+        try:
+            await self._databases.finish(attempt.task_id)
+        except ActFailed as trouble:  # the row stays, and the next start removes it
+            log.warning("database.untidy", agent=attempt.agent, why=trouble.why)
 
     async def _outcome_on_a_well_disk(self, attempt: StartAttempt) -> task_states.Outcome | None:
         """A failure while the disk took nothing is not the task's: it gets another attempt."""
@@ -90,17 +140,23 @@ class Attempts:
                 _log_unsaved(attempt, trouble)
 
     def _end(self, attempt: StartAttempt, outcome: task_states.Outcome) -> None:
-        now = self._clock()
+        now, is_well = self._clock(), isinstance(outcome, task_states.Completed)
+        if not is_well:
+            self._databases.roll_back(attempt.task_id)
         with self._mesh.transaction():
             # Effects of the task and its result are one: both are kept, or neither.
-            if isinstance(outcome, task_states.Completed):
+            if is_well:
                 self._mesh.journals.commit_staged(attempt.task_id, now)
                 self._mesh.say(self._mesh.journals.flush(now))
             else:
                 self._mesh.journals.drop_staged(attempt.task_id)
-            self._mesh.say(self._mesh.tasks.handle(AttemptEnded(attempt.task_id, outcome), now))
+            effects = self._mesh.tasks.handle(AttemptEnded(attempt.task_id, outcome), now)
+            self._mesh.say(effects)
+            if is_well and effects:  # the engine may know that it ended otherwise
+                self._databases.commit(attempt.task_id)
 
     async def _outcome(self, attempt: StartAttempt) -> task_states.Outcome | None:
+        self._databases.roll_back(attempt.task_id)  # what an attempt that failed has left
         sender = str(Did(attempt.peer))
         run = ports.TaskRun(
             id=attempt.task_id,
@@ -129,7 +185,7 @@ class Attempts:
                 assert_never(ended)
 
 
-def _log_unsaved(attempt: StartAttempt, trouble: StoreError) -> None:
+def _log_unsaved(attempt: StartAttempt, trouble: StoreError | ActFailed) -> None:
     task = attempt.task_id.hex()
     log.error("task.unsaved", id=task, why=str(trouble), hint=trouble.hint)
 

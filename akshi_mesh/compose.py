@@ -32,6 +32,7 @@ from akshi_mesh.waits import Waits
 from identity.keys import SigningKey
 from sandbox.host.boundary import Boundary, Ports
 from sandbox.host.compile import Compiler
+from sandbox.host.databases import Databases
 from sandbox.host.scan import HostReport
 from sandbox.host.supervisor import Supervisor
 from sandbox.host.zygote import Zygote
@@ -97,13 +98,16 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         database, draw=secrets.token_bytes, wall_ms=lambda: now().wall_ms, reserve=reserve
     )
     diaries = Diaries(mesh, view, search, lambda name: agent_keys[name].public_key, now)
+    databases = Databases(home.databases_path, durability=config.mesh.durability)
     errands = Errands(mesh, tables, switchboard, now, Waits(policy.slots))
-    ports = Ports(Memory(mesh, tables.calls), errands, diaries, audit, AgentLog())
+    ports = Ports(
+        Memory(mesh, tables.calls), errands, diaries, audit, AgentLog(), databases=databases
+    )
     supervisor = _supervisor(config, home, ground, ports, trust)
     revocations = Revocations(
         database, trust, linked=lambda: switchboard.is_linked, is_author=view.is_author
     )
-    attempts = Attempts(mesh, supervisor, now)
+    attempts = Attempts(mesh, supervisor, databases, now)
     switchboard.connect(mesh, links, attempts, revocations)
     effects = TrustEffects(me=me, mesh=mesh, links=links)
     trust.listen(effects.changed)

@@ -5,6 +5,7 @@ $AKSHI_HOME_DIR, else $XDG_DATA_HOME/akshi, else ~/.local/share/akshi        070
   run/          lock (flock), api.sock, config                              0700
   cache/        compiled agents
   node.db       tasks, journals, audit
+  agents/       NAME.db, the database of each agent that has one             0700, files 0600
   reserve       room for what must be written on a full disk
   runtime.toml  the configuration, unless -c names another
   .gitignore    of everything here
@@ -109,6 +110,10 @@ class Home:
     @property
     def database_path(self) -> Path:
         return self.path / "node.db"
+
+    @property
+    def databases_path(self) -> Path:
+        return self.path / "agents"
 
     @property
     def config_path(self) -> Path:

@@ -8,7 +8,7 @@
       ▼
     commit    of this file, inside the last step of node.db's own transaction
       ▼
-    forget    when node.db has committed: the row has done its service
+    finish    when node.db has committed: the row has done its service
 
 SQLite does not commit two files as one (measured, under kill -9). So this file commits first, and
 a row in it that node.db knows nothing of tells the next start that the task is done, and how.
@@ -19,14 +19,14 @@ execute is refused once, so that nobody overwrites what they have not seen.
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import trio
 
-from sandbox.errors import ActFailed
+from sandbox.errors import ActFailed, ChangesLost
 from sandbox.fault import FaultCode
 from sandbox.host.guest_sql import GuestSql, Limits
 from sandbox.sql import Statement
@@ -96,6 +96,8 @@ class Databases:
         sql = self._open(session)
         if not sql.in_transaction:
             sql.begin()
+            if session.task_id in sql.ended():
+                raise ChangesLost("an earlier run of this task has ended already")
             now, seen = sql.version, session.seen
             if seen is not None and now != seen:
                 sql.roll_back()
@@ -106,7 +108,7 @@ class Databases:
             return sql.execute(statement)
         except ActFailed as failure:
             if sql.is_lost:
-                session.lost = f"what the task had changed was lost: {failure.why}"
+                session.lost = failure.why
             raise
 
     # --- for the end of a task ------------------------------------------------------------------
@@ -115,7 +117,8 @@ class Databases:
         """Everything but the last word: the result beside the changes, all in the file's log.
 
         Raises:
-            ActFailed: the changes are lost, or the disk takes nothing now (`unavailable`).
+            ChangesLost: the task cannot end well any more.
+            ActFailed: the disk takes nothing now.
         """
         session = self._sessions.get(task_id)
         if session is not None and session.has_pen and not session.is_sealed:
@@ -133,7 +136,7 @@ class Databases:
         A repeat does nothing: node.db may have to try again when this file has committed.
 
         Raises:
-            ActFailed: nothing was committed.
+            ChangesLost, ActFailed: nothing was committed.
         """
         session = self._sessions.get(task_id)
         if session is None or session.sql is None or not session.has_pen:
@@ -143,13 +146,23 @@ class Databases:
             if session.sql.in_transaction:
                 session.sql.commit()
 
-    def forget(self, task_id: bytes) -> None:
-        """node.db has committed how the task ended, so the hidden row has done its service."""
+    async def finish(self, task_id: bytes) -> None:
+        """node.db has committed how the task ended, so the hidden row has done its service.
+
+        Raises:
+            ActFailed: it stays until the next start.
+        """
         session = self._sessions.get(task_id)
-        if session is not None and session.sql is not None and session.is_sealed:
-            with session.lock:
-                session.sql.forget(task_id)
-        self.roll_back(task_id)
+        try:
+            if session is not None and session.sql is not None and session.is_sealed:
+                await self._in_thread(session, partial(self._tidy, session))
+        finally:
+            self.roll_back(task_id)
+
+    def _tidy(self, session: _Session) -> None:
+        sql = self._open(session)
+        sql.forget(session.task_id)
+        sql.checkpoint()
 
     def roll_back(self, task_id: bytes) -> None:
         """The task has no changes: whatever runs for it is stopped."""
@@ -174,26 +187,27 @@ class Databases:
 
     # --- for the start --------------------------------------------------------------------------
 
-    def ended(self) -> dict[bytes, tuple[str, bytes]]:
+    def agents(self) -> list[str]:
+        """Whose databases are here, agents that are configured no more included."""
+        return sorted(path.stem for path in self._directory.glob("*.db"))
+
+    def ended(self, agent: str) -> dict[bytes, bytes]:
         """Tasks whose changes were committed and that node.db may not know to have ended.
 
-        Blocks: call it before agents run. Raises ActFailed if a file cannot be read.
+        Blocks: call it before agents run. Raises ActFailed if the file cannot be read.
         """
-        found: dict[bytes, tuple[str, bytes]] = {}
-        for path in sorted(self._directory.glob("*.db")):
-            sql = self._connect(path)
-            try:
-                for task_id, result in sql.ended().items():
-                    found[task_id] = (path.stem, result)
-            finally:
-                sql.close()
-        return found
-
-    def forget_ended(self, agent: str, task_id: bytes) -> None:
-        """Drop the row that `ended` found, when node.db knows."""
-        sql = self._connect(self._path(agent))
+        sql = self._connect(agent)
         try:
-            sql.forget(task_id)
+            return sql.ended()
+        finally:
+            sql.close()
+
+    def forget(self, agent: str, task_ids: Iterable[bytes]) -> None:
+        """Drop the rows that `ended` found, when node.db knows."""
+        sql = self._connect(agent)
+        try:
+            for task_id in task_ids:
+                sql.forget(task_id)
         finally:
             sql.close()
 
@@ -203,7 +217,7 @@ class Databases:
         session = self._sessions.setdefault(task_id, _Session(agent, task_id))
         assert session.agent == agent, "a task runs in one agent"
         if session.lost is not None:
-            raise ActFailed(FaultCode.UNAVAILABLE, session.lost)
+            raise ChangesLost(session.lost)
         return session
 
     async def _take_pen(self, session: _Session) -> None:
@@ -241,18 +255,16 @@ class Databases:
 
     def _open(self, session: _Session) -> GuestSql:
         if session.lost is not None:
-            raise ActFailed(FaultCode.UNAVAILABLE, session.lost)
+            raise ChangesLost(session.lost)
         if session.sql is None:
-            session.sql = self._connect(self._path(session.agent))
+            session.sql = self._connect(session.agent)
         return session.sql
 
-    def _path(self, agent: str) -> Path:
-        return self._directory / f"{agent}.db"
-
-    def _connect(self, path: Path) -> GuestSql:
+    def _connect(self, agent: str) -> GuestSql:
         try:
             os.makedirs(self._directory, mode=0o700, exist_ok=True)  # noqa: PTH103 - takes a mode
         except OSError as failure:
             why = f"the agent's database: {str(failure.strerror).lower()}"
             raise ActFailed(FaultCode.UNAVAILABLE, why) from failure
-        return GuestSql(str(path), limits=self._limits, durability=self._durability)
+        path = str(self._directory / f"{agent}.db")
+        return GuestSql(path, limits=self._limits, durability=self._durability)

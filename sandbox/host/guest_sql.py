@@ -8,6 +8,7 @@ SQLite does when it is interrupted or full. `is_lost` then says that what the ta
 is gone. These functions block; they are called in a thread, one at a time.
 """
 
+import contextlib
 import errno
 import os
 import time
@@ -17,7 +18,7 @@ from typing import Any
 
 import apsw
 
-from sandbox.errors import ActFailed
+from sandbox.errors import ActFailed, ChangesLost
 from sandbox.fault import FaultCode
 from sandbox.host.sql_fence import PAGE_BYTES, READS, WRITES, Fence
 from sandbox.sql import ANSWER_BYTES_MAX, HIDDEN_TABLE, Statement, json_row, json_table
@@ -26,6 +27,9 @@ STEPS_ASKED = 200  # between two looks at time and memory; each may make one val
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 OVERHEAD_BYTES = 128  # of an answer, beside names and rows
 
+WAL_BYTES_KEPT = 1 << 20  # of the log, before it is moved into the file
+_MAY_PASS = (apsw.FullError, apsw.BusyError, apsw.LockedError, apsw.IOError, apsw.CantOpenError,
+             apsw.ReadOnlyError, apsw.NoMemError)  # fmt: skip
 # The name is a constant of ours.
 _PUT = f"INSERT OR REPLACE INTO {HIDDEN_TABLE} VALUES (?, ?)"  # noqa: S608
 _GET = f"SELECT task, result FROM {HIDDEN_TABLE}"  # noqa: S608
@@ -103,7 +107,8 @@ class GuestSql:
 
     def interrupt(self) -> None:
         """Stop what runs now; the only method that any thread may call at any time."""
-        self._db.interrupt()
+        with contextlib.suppress(apsw.ConnectionClosedError):
+            self._db.interrupt()
 
     def _run(
         self, statement: Statement, allowed: frozenset[int]
@@ -213,19 +218,21 @@ class GuestSql:
     @property
     def version(self) -> int:
         """Changes when another connection has committed."""
-        return int(self._value("PRAGMA data_version"))
+        return int(self._say("PRAGMA data_version")[0][0])
 
     def begin(self) -> None:
         """Open the transaction that stages a task's changes."""
         self._say("BEGIN IMMEDIATE")
 
     def seal(self, task_id: bytes, result: bytes) -> None:
-        """Put the row beside the changes, and the changes into the file's log."""
+        """Put the row beside the changes, and all of it into the file's log."""
         self._say(_PUT, (task_id, result))
         try:
             self._db.cache_flush()
+        except apsw.BusyError:
+            pass  # a reader is in the way of some pages: they are written with the commit
         except apsw.Error as failure:
-            raise _unavailable(str(failure)) from failure
+            raise self._trouble(failure) from failure
 
     def commit(self) -> None:
         self._say("COMMIT")
@@ -238,25 +245,35 @@ class GuestSql:
         """The node knows how it ended."""
         self._say(_DROP, (task_id,))
 
+    def checkpoint(self) -> None:
+        """Move the log into the file if there is much of it. Waits for nobody."""
+        log = f"{self._db.filename}-wal"
+        try:
+            if os.stat(log).st_size > WAL_BYTES_KEPT:  # noqa: PTH116 - a path text
+                self._db.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except (apsw.Error, FileNotFoundError) as failure:
+            raise _unavailable(str(failure)) from failure
+
     def roll_back(self) -> None:
         if self.in_transaction:
             self._say("ROLLBACK")
-        self.is_lost = False
 
     def close(self) -> None:
         self._db.close()
 
-    def _value(self, sql: str) -> Any:
-        return self._say(sql)[0][0]
-
     def _say(self, sql: str, values: tuple[bytes, ...] = ()) -> list[Any]:
+        was_open = self.in_transaction
         try:
             return list(self._db.execute(sql, values))
-        except apsw.ConstraintError as failure:
-            # A deferred foreign key that was not made good.
-            raise ActFailed(FaultCode.INVALID, str(failure)) from failure
         except apsw.Error as failure:
-            raise _unavailable(str(failure)) from failure
+            self.is_lost = self.is_lost or (was_open and not self.in_transaction)
+            raise self._trouble(failure) from failure
+
+    def _trouble(self, failure: apsw.Error) -> ActFailed:
+        """Whether it may go better soon: what is damaged or breaks a key never will."""
+        if self.is_lost or not isinstance(failure, _MAY_PASS):
+            return ChangesLost(str(failure))
+        return _unavailable(str(failure))
 
 
 def _too_much(what: str) -> ActFailed:

@@ -49,6 +49,7 @@ _CONFIG = (
     (apsw.SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0),
     (apsw.SQLITE_DBCONFIG_ENABLE_ATTACH_CREATE, 0),
     (apsw.SQLITE_DBCONFIG_ENABLE_ATTACH_WRITE, 0),
+    (apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1),
     (apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 1),
     (apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1),
     (apsw.SQLITE_DBCONFIG_DQS_DML, 0),
@@ -60,6 +61,7 @@ _PRAGMAS: tuple[tuple[str, str | int, str | int], ...] = (
     ("temp_store", "MEMORY", 2),
     ("cache_size", -CACHE_KIB, -CACHE_KIB),
     ("cell_size_check", "ON", 1),
+    ("wal_autocheckpoint", 0, 0),  # commits run on the node's loop
     ("mmap_size", 0, 0),
     ("recursive_triggers", "OFF", 0),
 )

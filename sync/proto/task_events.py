@@ -73,6 +73,18 @@ class AttemptEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class EndFound:
+    """An attempt of an earlier run had ended, and that run died before it could say so.
+
+    Told before any agent is ready. What such a task changed stands, so its end does, too,
+    though it may have been cancelled or expired since.
+    """
+
+    task_id: bytes
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptLost:
     """The attempt is over without an outcome, as when its agent was stopped: try it again."""
 
@@ -117,6 +129,7 @@ Event = (
     | EnvelopeArrived
     | CameEarly
     | AttemptEnded
+    | EndFound
     | AttemptLost
     | ProgressMade
     | AgentReady

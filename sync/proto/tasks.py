@@ -32,6 +32,7 @@ from sync.proto.task_events import (
     AttemptLost,
     CameEarly,
     Effect,
+    EndFound,
     EnvelopeArrived,
     Event,
     LinkDown,
@@ -125,6 +126,8 @@ class Tasks:
             case AttemptEnded(task_id, outcome):
                 self._progress.pop(task_id, None)  # the result says more
                 return self._receiving.attempt_ended(task_id, outcome, now)
+            case EndFound(task_id, outcome):
+                return self._receiving.end_found(task_id, outcome, now)
             case AttemptLost(task_id):
                 self._progress.pop(task_id, None)
                 return self._receiving.attempt_lost(task_id, now)

@@ -144,6 +144,14 @@ class Receiving:
             outcome = Cancelled(task.reason or outcome.why)
         return [*self._finish(task, outcome, now), *self._start(task.agent, now)]
 
+    def end_found(self, task_id: bytes, outcome: Outcome, now: Moment) -> list[Effect]:
+        """As `attempt_ended`, of a run that died; nothing if that was told already."""
+        assert task_id not in self._running, "ends are found before agents are ready"
+        task = self._store.received.get(task_id)
+        if task is None or task.finished_ms is not None:
+            return []
+        return self._finish(task, outcome, now)
+
     def attempt_lost(self, task_id: bytes, now: Moment) -> list[Effect]:
         agent, _ = self._running.pop(task_id, ("", 0))
         self._begun.pop(agent, None)
@@ -334,7 +342,7 @@ class Receiving:
 
     def _finish(self, task: ReceivedTask, outcome: Outcome, now: Moment) -> list[Effect]:
         """Result, state and outbox in one transaction; the calls need no memory any more."""
-        outcome = _presentable(outcome)
+        outcome = presentable(outcome)
         reason = "" if isinstance(outcome, Completed) else outcome.why
         result = task_messages.result_task(task.id.hex(), task.context_id, outcome, now.wall_ms)
         row, effects = self._offer_result(task, result, now)
@@ -361,8 +369,8 @@ class Receiving:
         return row, effects
 
 
-def _presentable(outcome: Outcome) -> Outcome:
-    """The outcome, or the failure that it is if it cannot be told."""
+def presentable(outcome: Outcome) -> Outcome:
+    """The outcome, or the failure that it is if it cannot be told. The same again for its own."""
     if isinstance(outcome, Completed):
         try:
             task_messages.check_parts(outcome.parts)

@@ -11,6 +11,7 @@ from akshi_mesh.stamps import Stamps, StampUnsaved
 from akshi_mesh.trust_book import TrustBook
 from identity.files import create_node_key
 from sandbox import ports
+from sandbox.host.databases import Databases
 from sync.errors import StoreFull
 from sync.proto.messages import ENVELOPE
 from sync.proto.task_events import StartAttempt
@@ -56,10 +57,14 @@ def attempt_of(node: Node) -> StartAttempt:
 
 @pytest.mark.parametrize("fails_with_the_disk", [False, True])
 async def test_a_finished_attempt_is_kept_until_the_disk_takes_it(
-    node: Node, autojump_clock: trio.testing.MockClock, fails_with_the_disk: bool
+    node: Node,
+    tmp_path: Path,
+    autojump_clock: trio.testing.MockClock,
+    fails_with_the_disk: bool,
 ) -> None:
     agent = OneAgent(node, fails_with_the_disk=fails_with_the_disk)
-    attempts = Attempts(node.mesh, agent, lambda: NOW)  # type: ignore[arg-type]
+    databases = Databases(tmp_path / "agents")
+    attempts = Attempts(node.mesh, agent, databases, lambda: NOW)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         await nursery.start(attempts.run)
         node.database.is_full = True

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trio
 
-from sandbox.errors import ActFailed
+from sandbox.errors import ActFailed, ChangesLost
 from sandbox.fault import FaultCode
 from sandbox.host import databases as module
 from sandbox.host.databases import Databases
@@ -40,7 +40,7 @@ async def query(databases: Databases, task: bytes, sql: str, *values: Any) -> An
 async def end(databases: Databases, task: bytes, result: bytes = b"[]") -> None:
     await databases.prepare(task, result)
     databases.commit(task)
-    databases.forget(task)
+    await databases.finish(task)
 
 
 async def made(databases: Databases) -> None:
@@ -56,7 +56,7 @@ async def test_what_a_task_writes_others_see_when_it_has_ended(databases: Databa
     assert await query(databases, B, "SELECT b FROM t") == []
     await end(databases, A)
     assert await query(databases, B, "SELECT b FROM t") == [["x"]]
-    assert databases.ended() == {}
+    assert databases.ended("ann") == {}
 
 
 async def test_what_a_failed_task_wrote_nobody_sees(databases: Databases) -> None:
@@ -129,19 +129,19 @@ async def test_a_refused_first_write_leaves_nothing_to_commit(databases: Databas
     with pytest.raises(ActFailed):
         await execute(databases, A, "INSERT INTO t VALUES (2, 0)")
     await end(databases, A)
-    assert databases.ended() == {}
+    assert databases.ended("ann") == {}
 
 
 async def test_the_row_is_there_between_both_commits(databases: Databases) -> None:
     await made(databases)
     await execute(databases, A, "INSERT INTO t VALUES (1, 1)")
     await databases.prepare(A, b"result")
-    assert databases.ended() == {}
+    assert databases.ended("ann") == {}
     databases.commit(A)
     databases.commit(A)  # node.db may have to try twice
-    assert databases.ended() == {A: ("ann", b"result")}
-    databases.forget(A)
-    assert databases.ended() == {}
+    assert databases.ended("ann") == {A: b"result"}
+    await databases.finish(A)
+    assert databases.ended("ann") == {}
 
 
 async def test_the_next_start_finds_the_row_and_forgets_it(databases: Databases) -> None:
@@ -150,9 +150,20 @@ async def test_the_next_start_finds_the_row_and_forgets_it(databases: Databases)
     await databases.prepare(A, b"result")
     databases.commit(A)
     databases.close()
-    assert databases.ended() == {A: ("ann", b"result")}
-    databases.forget_ended("ann", A)
-    assert databases.ended() == {}
+    assert databases.ended("ann") == {A: b"result"}
+    databases.forget("ann", [A])
+    assert databases.ended("ann") == {}
+
+
+async def test_a_task_that_has_ended_does_not_write_again(databases: Databases) -> None:
+    await made(databases)
+    await execute(databases, A, "INSERT INTO t VALUES (1, 1)")
+    await databases.prepare(A, b"result")
+    databases.commit(A)
+    databases.close()
+    assert databases.agents() == ["ann"]
+    with pytest.raises(ChangesLost, match="has ended already"):
+        await execute(databases, A, "INSERT INTO t VALUES (2, 2)")
 
 
 async def test_what_was_only_prepared_is_gone_after_a_stop(databases: Databases) -> None:
@@ -160,7 +171,7 @@ async def test_what_was_only_prepared_is_gone_after_a_stop(databases: Databases)
     await execute(databases, A, "INSERT INTO t VALUES (1, 1)")
     await databases.prepare(A, b"result")
     databases.close()
-    assert databases.ended() == {}
+    assert databases.ended("ann") == {}
     assert await query(databases, B, "SELECT * FROM t") == []
 
 
@@ -180,9 +191,9 @@ async def test_changes_that_sqlite_took_back_fail_the_task(tmp_path: Path, sql: 
     with pytest.raises(ActFailed):
         await execute(databases, A, sql)
     for later in ("SELECT 1", "INSERT INTO t VALUES (5, 5)"):
-        with pytest.raises(ActFailed, match="was lost"):
+        with pytest.raises(ActFailed, match="is lost"):
             await execute(databases, A, later)
-    with pytest.raises(ActFailed, match="was lost"):
+    with pytest.raises(ActFailed, match="is lost"):
         await databases.prepare(A, b"[]")
     databases.roll_back(A)
     assert await query(databases, B, "SELECT * FROM t") == []
@@ -199,7 +210,7 @@ async def test_a_deferred_key_that_was_not_made_good_fails_the_commit(
     await databases.prepare(A, b"[]")
     with pytest.raises(ActFailed, match="FOREIGN KEY") as refused:
         databases.commit(A)
-    assert refused.value.code is FaultCode.INVALID
+    assert isinstance(refused.value, ChangesLost)
 
 
 async def test_a_cancelled_statement_stops_at_once(databases: Databases) -> None:
