@@ -227,6 +227,13 @@ class ActFailed(PortRefused):
     """An act of our own found that it cannot be done; nothing has changed."""
 
 
+class ChangesLost(ActFailed):
+    """What a task had changed in its database is gone, and with it the task's good end."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(FaultCode.UNAVAILABLE, f"what the task had changed is lost: {why}")
+
+
 class AuditUnavailable(SandboxError):
     """The record could not be kept, so the act did not happen."""
 
