@@ -7,6 +7,8 @@ from akshi_mesh.config.errors import Problem
 from akshi_mesh.transport.address import Address, PeerAddress
 from identity.did import Did
 from sandbox.agent_spec import AgentSpec
+from sandbox.endpoint import Url
+from sandbox.spend import Money
 
 LISTEN_DEFAULT = Address("127.0.0.1", 4820)
 NETWORK_DEFAULT = "akshi"
@@ -15,6 +17,7 @@ RETENTION_DAYS_MAX = 36_500
 AGENTS_MAX = 64
 JOURNALS_MAX = 1_024  # guess: names are dealt out by people
 PEERS_MAX = 1_024  # as many as discovery may ever find
+WEBHOOK_TIMEOUT_S = 30.0
 
 LogLevel = Literal["trace", "debug", "info", "warn", "error"]
 LogFormat = Literal["pretty", "json", "compact"]
@@ -71,6 +74,23 @@ class ApprovalConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookSpec:
+    """A rail that asks an endpoint of the operator's to pay."""
+
+    name: str
+    url: Url
+    timeout_s: float = WEBHOOK_TIMEOUT_S
+
+
+@dataclass(frozen=True, slots=True)
+class SpendConfig:
+    """What holds for all agents: the node's daily cap, and the rails beside the ledger."""
+
+    daily: Money | None = None
+    rails: tuple[WebhookSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All of runtime.toml. `source` is the file it came from, None if there was none.
 
@@ -86,6 +106,7 @@ class Config:
     source: str | None = None
     identity: IdentityConfig = field(default_factory=IdentityConfig)
     approval: ApprovalConfig = field(default_factory=ApprovalConfig)
+    spend: SpendConfig = field(default_factory=SpendConfig)
 
     def with_command_line(self, *, listen: str | None, peers: tuple[str, ...]) -> Self:
         """What was typed wins over what was written: `listen` replaces, `peers` are added.

@@ -33,6 +33,7 @@ from akshi_mesh.config.model import (
 from akshi_mesh.config.read_agent import read_agent
 from akshi_mesh.config.read_approval import read_operators
 from akshi_mesh.config.read_identity import read_identity
+from akshi_mesh.config.read_spend import check_rails, read_spend
 from akshi_mesh.config.section import Report, Section
 from akshi_mesh.transport.address import Address, PeerAddress
 from akshi_mesh.transport.errors import MalformedAddress
@@ -72,12 +73,17 @@ def read_config(
     agents = _read_agents(root, files, voters=1 + len(approval.operators))
     journals = _read_journals(root)
     identity = read_identity(root)
+    spend = read_spend(root)
     _read_rest(root)
     root.close()
+    if not report.problems:
+        check_rails(root, agents, spend)
     if report.problems:
         raise ConfigError(sorted(report.problems, key=lambda problem: problem.line or 0))
     notes = tuple(sorted(report.notes, key=lambda note: note.line or 0))
-    return Config(mesh, sandbox, telemetry, agents, journals, notes, source, identity, approval)
+    return Config(
+        mesh, sandbox, telemetry, agents, journals, notes, source, identity, approval, spend
+    )
 
 
 def _parse(text: str, file: str) -> tuple[dict[str, object], Report]:

@@ -4,6 +4,10 @@ from typing import Any, Literal, get_args
 
 from akshi_mesh.config.files import Files
 from akshi_mesh.config.read_approval import read_approval
+from akshi_mesh.config.read_spend import read_agent_spend
+from akshi_mesh.config.read_mcp import read_mcp_servers
+from akshi_mesh.config.read_rules import read_rates
+from akshi_mesh.config.read_spend import read_agent_spend
 from akshi_mesh.config.section import Section
 from sandbox.agent_address import AgentPattern
 from sandbox.agent_spec import AgentSpec
@@ -60,6 +64,7 @@ def read_agent(section: Section, files: Files, *, voters: int = 1) -> AgentSpec 
             "wasm_path": _read_wasm_path(section, files),
             "capabilities": capabilities,
             "approval": read_approval(section, capabilities, voters=voters),
+            "spend": read_agent_spend(section, capabilities),
             "peers_allowed": _read_peers(section),
             "filesystem_allowed": _read_paths(section, files),
             "memory_mb": limits.whole("memory_mb", _DEFAULT.memory_mb),
@@ -70,6 +75,9 @@ def read_agent(section: Section, files: Files, *, voters: int = 1) -> AgentSpec 
             "max_restarts": section.whole("max_restarts", _DEFAULT.max_restarts),
             "restart_backoff_s": section.number("restart_backoff_secs", _DEFAULT.restart_backoff_s),
             "wasi": section.word("wasi", get_args(Wasi), _DEFAULT.wasi),
+            "rates": read_rates(section),
+            "spend": read_agent_spend(section, capabilities),
+            "mcp_servers": read_mcp_servers(section, files),
             "share_originators": section.flag("share_originators"),
         },
     )
@@ -176,8 +184,6 @@ def _read_other_dialects(section: Section) -> None:
     section.gone("spend_policy", "write [agents.spend]")
     section.gone("enabled", "take the agent out of the file instead")
     section.gone("env", "agents have no environment; a task carries what they need")
-    section.later("spend", "[agents.spend] is not in this release; nothing can be spent")
-    section.later("mcp_servers", "[[agents.mcp_servers]] is not in this release; none is started")
     section.later("route_profile", "[agents.route_profile] is not in this release")
     section.later("description", "'description' is not shown in this release")
     section.later("tags", "'tags' are not shown in this release")
