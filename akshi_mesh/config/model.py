@@ -7,6 +7,7 @@ from akshi_mesh.config.errors import Problem
 from akshi_mesh.transport.address import Address, PeerAddress
 from identity.did import Did
 from sandbox.agent_spec import AgentSpec
+from sandbox.secrets import SecretSource
 from sandbox.endpoint import Url
 from sandbox.spend import Money
 
@@ -107,6 +108,7 @@ class Config:
     identity: IdentityConfig = field(default_factory=IdentityConfig)
     approval: ApprovalConfig = field(default_factory=ApprovalConfig)
     spend: SpendConfig = field(default_factory=SpendConfig)
+    secrets: tuple[SecretSource, ...] = ()
 
     def with_command_line(self, *, listen: str | None, peers: tuple[str, ...]) -> Self:
         """What was typed wins over what was written: `listen` replaces, `peers` are added.

@@ -34,6 +34,7 @@ from akshi_mesh.config.read_agent import read_agent
 from akshi_mesh.config.read_approval import read_operators
 from akshi_mesh.config.read_identity import read_identity
 from akshi_mesh.config.read_spend import check_rails, read_spend
+from akshi_mesh.config.read_secrets import read_secrets
 from akshi_mesh.config.section import Report, Section
 from akshi_mesh.transport.address import Address, PeerAddress
 from akshi_mesh.transport.errors import MalformedAddress
@@ -72,6 +73,7 @@ def read_config(
     approval = read_operators(root)
     agents = _read_agents(root, files, voters=1 + len(approval.operators))
     journals = _read_journals(root)
+    secrets = read_secrets(root)
     identity = read_identity(root)
     spend = read_spend(root)
     _read_rest(root)
@@ -82,7 +84,17 @@ def read_config(
         raise ConfigError(sorted(report.problems, key=lambda problem: problem.line or 0))
     notes = tuple(sorted(report.notes, key=lambda note: note.line or 0))
     return Config(
-        mesh, sandbox, telemetry, agents, journals, notes, source, identity, approval, spend
+        mesh,
+        sandbox,
+        telemetry,
+        agents,
+        journals,
+        notes,
+        source,
+        identity,
+        approval,
+        spend,
+        secrets,
     )
 
 
@@ -211,6 +223,5 @@ def _read_rest(root: Section) -> None:
     """Sections of later releases, and of other ones."""
     root.later("router", "[router] is not in this release; no inference is done")
     root.later("dashboard", "[dashboard] is not in this release; nothing listens for it")
-    root.later("secrets", "[[secrets]] is not in this release; no secret is read or used")
     root.gone("runtime", "limits belong to an agent: [agents.limits]")
-    root.gone("broker", "credentials will be [[secrets]], in a later release")
+    root.gone("broker", "credentials are [[secrets]]: akshi-node secrets set")
