@@ -4,7 +4,6 @@ from typing import Any, Literal, get_args
 
 from akshi_mesh.config.files import Files
 from akshi_mesh.config.read_approval import read_approval
-from akshi_mesh.config.read_spend import read_agent_spend
 from akshi_mesh.config.read_mcp import read_mcp_servers
 from akshi_mesh.config.read_rules import read_rates
 from akshi_mesh.config.read_spend import read_agent_spend
@@ -64,7 +63,6 @@ def read_agent(section: Section, files: Files, *, voters: int = 1) -> AgentSpec 
             "wasm_path": _read_wasm_path(section, files),
             "capabilities": capabilities,
             "approval": read_approval(section, capabilities, voters=voters),
-            "spend": read_agent_spend(section, capabilities),
             "peers_allowed": _read_peers(section),
             "filesystem_allowed": _read_paths(section, files),
             "memory_mb": limits.whole("memory_mb", _DEFAULT.memory_mb),
