@@ -1,6 +1,6 @@
 """What is inside the five envelope kinds about tasks, as bytes and as values.
 
-    TASK     {1: agent, 2: message id, 3: [hop, ...], 4: A2A Message, JSON text}
+    TASK     {1: agent, 2: message id, 3: [hop, ...], 4: A2A Message, JSON text, 5: scope}
     RECEIPT  {1: [[envelope id, disposition, reason], ...]}
     PROGRESS {1: A2A TaskStatusUpdateEvent, JSON text}   in reply to the task's id
     RESULT   {1: A2A Task, JSON text}                    in reply to the task's id
@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from identity import cbor
+from identity.caps import Scope
 from identity.did import Did
 from identity.envelope import ENVELOPE_BYTES_MAX
-from identity.errors import MalformedCbor, MalformedDid
+from identity.errors import MalformedCap, MalformedCbor, MalformedDid
 from sync.errors import MalformedTask
 from sync.proto.task_states import Disposition
 
@@ -40,6 +41,7 @@ class TaskBody:
     message_id: str
     chain: tuple[str, ...]  # agents this work came through, oldest first; the last is the author's
     message: str  # A2A Message, JSON
+    scope: Scope | None = None  # what it may use at most; None: the author's own work
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,13 @@ class Receipt:
 
 
 def dump_task(body: TaskBody) -> bytes:
-    return cbor.dumps({1: body.agent, 2: body.message_id, 3: list(body.chain), 4: body.message})
+    fields = {1: body.agent, 2: body.message_id, 3: list(body.chain), 4: body.message}
+    return cbor.dumps(fields if body.scope is None else {**fields, 5: body.scope.to_fields()})
 
 
 def load_task(data: bytes, author: bytes) -> TaskBody:
     """The task in `data`; `author` is the proven key, which the last hop must name."""
-    fields = _map(data, 4)
+    fields = _map(data, 4, 5)
     agent, message_id, chain, message = fields[1], fields[2], fields[3], fields[4]
     if type(agent) is not str or not AGENT.fullmatch(agent):
         raise MalformedTask("the agent is not a name")
@@ -73,7 +76,15 @@ def load_task(data: bytes, author: bytes) -> TaskBody:
         raise MalformedTask("the last hop is not the author's")
     if type(message) is not str:
         raise MalformedTask("the message is not text")
-    return TaskBody(agent, message_id, tuple(chain), message)
+    scope = _scope(fields[5]) if 5 in fields else None
+    return TaskBody(agent, message_id, tuple(chain), message, scope)
+
+
+def _scope(fields: Any) -> Scope:
+    try:
+        return Scope.from_fields(fields)
+    except MalformedCap as failure:
+        raise MalformedTask(str(failure)) from failure
 
 
 def is_begun_by_node(chain: Sequence[Any]) -> bool:
@@ -142,12 +153,17 @@ def load_cancel(data: bytes) -> None:
         raise MalformedTask("a cancel has an empty body")
 
 
-def _map(data: bytes, fields: int) -> dict[int, Any]:
-    """The map in `data`, which must have exactly the keys 1 to `fields`."""
+def _map(data: bytes, fields: int, fields_max: int = 0) -> dict[int, Any]:
+    """The map in `data`, which must have exactly the keys 1 to `fields`, or to `fields_max`."""
     try:
         value = cbor.loads(data, size_max=ENVELOPE_BYTES_MAX)
     except MalformedCbor as failure:
         raise MalformedTask(str(failure)) from failure
-    if type(value) is not dict or list(value) != list(range(1, fields + 1)):
+    counts = {fields, max(fields, fields_max)}
+    if (
+        type(value) is not dict
+        or len(value) not in counts
+        or list(value) != list(range(1, len(value) + 1))
+    ):
         raise MalformedTask(f"the body is not a map of fields 1 to {fields}")
     return value

@@ -6,6 +6,7 @@ performed after it has committed: *store first, then speak*.
 
 from dataclasses import dataclass
 
+from identity.caps import Scope
 from identity.envelope import Envelope
 from sync.proto.task_states import Outcome
 
@@ -159,6 +160,7 @@ class StartAttempt:
     chain: tuple[str, ...]
     message: str  # A2A Message, JSON
     expires_ms: int
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,4 +43,5 @@ class Offer:
             expires_ms=self.envelope.expires_ms,
             chain=self.body.chain,
             message="" if copy else self.body.message,
+            scope=self.body.scope,
         )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from identity.caps import Scope
 from identity.envelope import Kind
 from sync.proto.task_states import Counted
 
@@ -61,6 +62,7 @@ class ReceivedTask:
     reason: str = ""
     result: str | None = None  # A2A Task, JSON
     outbox: int | None = None  # number of its result there, until the peer acknowledged it
+    scope: Scope | None = None  # what it may use at most, as its sender says
 
 
 @dataclass(frozen=True, slots=True)

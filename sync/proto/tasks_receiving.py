@@ -319,7 +319,9 @@ class Receiving:
             return self._finish_idle(row, Cancelled(f"not allowed any more: {reason}"), now)
         self._running[row.id] = (row.agent, self._store.commits)
         return [
-            StartAttempt(row.id, row.agent, row.peer, row.chain, row.message, row.expires_ms),
+            StartAttempt(
+                row.id, row.agent, row.peer, row.chain, row.message, row.expires_ms, row.scope
+            ),
             Changed(row.id),
         ]
 

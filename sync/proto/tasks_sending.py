@@ -14,6 +14,7 @@ import hashlib
 import math
 from dataclasses import dataclass
 
+from identity.caps import Scope
 from identity.envelope import Envelope, Kind
 from sync.clock import Moment
 from sync.errors import (
@@ -72,6 +73,7 @@ class Order:
         origin: the call that asks, if a task of ours does: it is submitted only once.
         message_id: of the A2A message; a new one if None. An origin decides it itself.
         expires_ms: wall clock; by default a day from now.
+        scope: what it may use at most; None where it is this node's own work.
     """
 
     peer: bytes
@@ -82,6 +84,7 @@ class Order:
     message_id: str | None = None
     context_id: str | None = None
     expires_ms: int | None = None
+    scope: Scope | None = None
 
 
 def call_message_id(origin: Origin) -> str:
@@ -124,7 +127,7 @@ class Sending:
             raise ChainTooLong(len(order.chain), hops_max=HOPS_MAX)
         message = task_messages.user_message(order.parts, message_id, order.context_id)
         task_messages.check_message(message)
-        body = dump_task(TaskBody(order.agent, message_id, order.chain, message))
+        body = dump_task(TaskBody(order.agent, message_id, order.chain, message, order.scope))
         if len(body) > BODY_BYTES_MAX:
             raise TaskTooLarge(len(body), bytes_max=BODY_BYTES_MAX)
         load_task(body, self._author.public_key)  # what no peer would take is not sent

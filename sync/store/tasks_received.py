@@ -4,6 +4,7 @@
 import hashlib
 import json
 
+from identity.caps import CapRight, DailySpend, Scope
 from sync.proto.task_records import ReceivedTask
 from sync.store.database import Database, Row
 
@@ -32,7 +33,7 @@ class ReceivedTasks:
                 task.body_hash,
                 task.created_ms,
                 task.expires_ms,
-                json.dumps(task.chain) if task.chain else "",
+                _provenance(task),
                 task.message,
                 task.cancel,
                 task.finished_ms,
@@ -156,7 +157,29 @@ class ReceivedTasks:
         return purged
 
 
+def _provenance(task: ReceivedTask) -> str:
+    """What stands under `chain`: the hops, and the scope where there is one.
+
+    Of most tasks it is empty, and a file from before there were scopes is read as it is.
+    """
+    if task.scope is None:
+        return json.dumps(task.chain) if task.chain else ""
+    scope = {"caps": sorted(map(str, task.scope.caps))}
+    spend = {"spend": str(task.scope.spend)} if task.scope.spend else {}
+    return json.dumps({"chain": task.chain, "scope": {**scope, **spend}})
+
+
+def _read_provenance(text: str) -> tuple[tuple[str, ...], Scope | None]:
+    found = json.loads(text) if text else []
+    if isinstance(found, list):
+        return tuple(found), None
+    scope = found["scope"]
+    spend = DailySpend.parse(scope["spend"]) if "spend" in scope else None
+    return tuple(found["chain"]), Scope(frozenset(map(CapRight.parse, scope["caps"])), spend)
+
+
 def _task(row: Row) -> ReceivedTask:
+    chain, scope = _read_provenance(row[8])
     return ReceivedTask(
         id=row[0],
         peer=row[1],
@@ -166,7 +189,7 @@ def _task(row: Row) -> ReceivedTask:
         body_hash=row[5],
         created_ms=row[6],
         expires_ms=row[7],
-        chain=tuple(json.loads(row[8])) if row[8] else (),
+        chain=chain,
         message=row[9],
         cancel=bool(row[10]),
         finished_ms=row[11],
@@ -174,6 +197,7 @@ def _task(row: Row) -> ReceivedTask:
         reason=row[13],
         result=row[14],
         outbox=row[15],
+        scope=scope,
     )
 
 

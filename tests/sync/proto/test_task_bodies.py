@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from identity import cbor
+from identity import Scope, cbor
 from identity.keys import SigningKey
 from sync.errors import MalformedTask
 from sync.proto import task_bodies, task_messages
 from sync.proto.task_bodies import Receipt, TaskBody
 from sync.proto.task_messages import text_parts, user_message
 from sync.proto.task_states import Cancelled, Completed, Disposition, Failed, Rejected, TaskState
+from tests.strategies import scopes
 
 KEY = SigningKey.from_seed(bytes(32))
 ME = KEY.public_key
@@ -31,6 +32,21 @@ def test_bodies_come_back_as_they_were() -> None:
     task_bodies.load_cancel(task_bodies.CANCEL_BODY)
 
 
+@given(scopes)
+def test_a_scope_comes_back_if_it_may_travel(scope: Scope) -> None:
+    body = replace(GOOD, scope=scope.as_said_by(str(KEY.did)))
+    assert task_bodies.load_task(task_bodies.dump_task(body), ME) == body
+    if body.scope != scope:
+        with pytest.raises(MalformedTask):
+            task_bodies.load_task(task_bodies.dump_task(replace(GOOD, scope=scope)), ME)
+
+
+def test_no_scope_and_an_empty_one_are_two_things() -> None:
+    nothing = replace(GOOD, scope=Scope())
+    assert task_bodies.load_task(task_bodies.dump_task(nothing), ME).scope == Scope()
+    assert task_bodies.load_task(task_bodies.dump_task(GOOD), ME).scope is None
+
+
 FIELDS = {1: "echo", 2: "m1", 3: [HOP], 4: GOOD.message}
 
 
@@ -44,7 +60,11 @@ FIELDS = {1: "echo", 2: "m1", 3: [HOP], 4: GOOD.message}
         (3, ["did:key:zzz/librarian"]),
         (3, [HOP, "did:web:example.org/x"]),
         *((4, bad) for bad in (None, 7, b"{}")),
-        (5, 1),
+        *((5, bad) for bad in (1, None, {}, {1: "journal"}, {1: ["shell"]}, {1: ["mcp", "a2a"]})),
+        *((5, {1: ["spend"], 2: bad}) for bad in ([1], [0, "EUR"], [1, "eur"], ["1", "EUR"])),
+        (5, {1: ["a2a:self/reader"]}),
+        (5, {1: ["journal"], 2: [1, "EUR"]}),
+        (6, 1),
     ],
 )
 def test_each_field_of_a_task_changed_once(field: int, value: cbor.Value) -> None:
