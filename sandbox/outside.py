@@ -15,6 +15,7 @@ from sandbox.endpoint import Url
 from sandbox.fetch import FetchOrder
 from sandbox.mcp_server import CallTool, ListTools
 from sandbox.ports import TaskRun
+from sandbox.prompt import ModelAnswer, Prompt, Route
 from sandbox.redaction import Redactor
 from sandbox.secrets import Injection
 from sandbox.spend import Account, Cost, Money
@@ -108,6 +109,22 @@ class SecretsPort(Protocol):
 
     def redactor(self, agent: str) -> Redactor:
         """Blots out, in one answer, what an honest server may echo."""
+
+
+class ModelPort(Protocol):
+    """Language models."""
+
+    def route(self, agent: str, prompt: Prompt) -> Route:
+        """Where the prompt would go, and what it can cost at most. Nothing leaves the node.
+
+        Raises:
+            PortRefused: there is no such route, or none at all.
+        """
+
+    async def prompt(
+        self, agent: str, route: Route, prompt: Prompt, *, still_allowed: StillAllowed
+    ) -> ModelAnswer:
+        """What the model answered; secrets of the node are blotted out."""
 
 
 class BoundsPort(Protocol):
