@@ -7,8 +7,10 @@ from akshi_mesh.config.errors import Problem
 from akshi_mesh.transport.address import Address, PeerAddress
 from identity.did import Did
 from sandbox.agent_spec import AgentSpec
-from sandbox.secrets import SecretSource
 from sandbox.endpoint import Url
+from sandbox.risk import RiskTable
+from sandbox.risk_defaults import DEFAULTS
+from sandbox.secrets import SecretSource
 from sandbox.spend import Money
 
 LISTEN_DEFAULT = Address("127.0.0.1", 4820)
@@ -109,6 +111,7 @@ class Config:
     approval: ApprovalConfig = field(default_factory=ApprovalConfig)
     spend: SpendConfig = field(default_factory=SpendConfig)
     secrets: tuple[SecretSource, ...] = ()
+    risks: RiskTable = DEFAULTS
 
     def with_command_line(self, *, listen: str | None, peers: tuple[str, ...]) -> Self:
         """What was typed wins over what was written: `listen` replaces, `peers` are added.

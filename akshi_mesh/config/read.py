@@ -33,8 +33,9 @@ from akshi_mesh.config.model import (
 from akshi_mesh.config.read_agent import read_agent
 from akshi_mesh.config.read_approval import read_operators
 from akshi_mesh.config.read_identity import read_identity
-from akshi_mesh.config.read_spend import check_rails, read_spend
+from akshi_mesh.config.read_rules import read_risk
 from akshi_mesh.config.read_secrets import read_secrets
+from akshi_mesh.config.read_spend import check_rails, read_spend
 from akshi_mesh.config.section import Report, Section
 from akshi_mesh.transport.address import Address, PeerAddress
 from akshi_mesh.transport.errors import MalformedAddress
@@ -76,6 +77,7 @@ def read_config(
     secrets = read_secrets(root)
     identity = read_identity(root)
     spend = read_spend(root)
+    risks = read_risk(root)
     _read_rest(root)
     root.close()
     if not report.problems:
@@ -84,17 +86,18 @@ def read_config(
         raise ConfigError(sorted(report.problems, key=lambda problem: problem.line or 0))
     notes = tuple(sorted(report.notes, key=lambda note: note.line or 0))
     return Config(
-        mesh,
-        sandbox,
-        telemetry,
-        agents,
-        journals,
-        notes,
-        source,
-        identity,
-        approval,
-        spend,
-        secrets,
+        mesh=mesh,
+        sandbox=sandbox,
+        telemetry=telemetry,
+        agents=agents,
+        journals=journals,
+        notes=notes,
+        source=source,
+        identity=identity,
+        approval=approval,
+        spend=spend,
+        secrets=secrets,
+        risks=risks,
     )
 
 

@@ -125,6 +125,13 @@ class Section:
         """Whether a key that may hold a table or something simpler holds a table."""
         return type(self._values.get(key)) is dict
 
+    def plain(self, key: str) -> Mapping[str, object]:
+        """The table under `key` as TOML has it, for a reader with a form of its own."""
+        value = self._get(key)
+        if value is not None and type(value) is not dict:
+            self.wrong(key, f"{key!r} wants a table [{key}], not {_shown(value)}")
+        return value if type(value) is dict else {}
+
     def tables(self, key: str) -> Iterator["Section"]:
         """The tables of the array under `key`."""
         value = self._get(key)

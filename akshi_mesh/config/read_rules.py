@@ -1,0 +1,34 @@
+"""`[risk]` and `[agents.rates]`: how calls are judged, and how often they may be made."""
+
+from akshi_mesh.config.section import Section
+from sandbox.capability import Capability
+from sandbox.errors import MalformedRate, MalformedRiskTable
+from sandbox.rate import Rate
+from sandbox.risk import RiskTable
+from sandbox.risk_defaults import DEFAULTS
+
+
+def read_risk(root: Section) -> RiskTable:
+    """The table in force: the owner's lines over the shipped ones."""
+    values = root.plain("risk")
+    try:
+        return RiskTable.read(values, over=DEFAULTS)
+    except MalformedRiskTable as malformed:
+        root.wrong_below(("risk", *malformed.key.split(".")), str(malformed))
+        return DEFAULTS
+
+
+def read_rates(section: Section) -> dict[Capability, Rate]:
+    """A rate for each capability that has a line."""
+    table = section.table("rates")
+    if table is None:
+        return {}
+    rates: dict[Capability, Rate] = {}
+    for capability in Capability:
+        if capability.value in table:
+            try:
+                rates[capability] = Rate.parse(table.text(capability.value, ""))
+            except MalformedRate as malformed:
+                table.wrong(capability.value, str(malformed))
+    table.close()
+    return rates
