@@ -1,0 +1,29 @@
+"""Why a request did not go out, beside what httpcore itself raises."""
+
+import httpcore
+
+
+class AddressRefused(httpcore.ConnectError):
+    """A name leads to an address that is not public, and no rule says that this is fine."""
+
+    def __init__(self, host: str, *, why: str) -> None:
+        super().__init__(f"{host} leads to an address that is not public: {why}")
+        self.host = host
+        self.why = why
+
+
+class NameUnknown(httpcore.ConnectError):
+    """The resolver gave no address."""
+
+    def __init__(self, host: str, *, why: str) -> None:
+        super().__init__(f"{host} cannot be resolved: {why}")
+        self.host = host
+        self.why = why
+
+
+class Halted(httpcore.NetworkError):
+    """Somebody pulled a switch while the request was on its way."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
