@@ -219,6 +219,9 @@ class Client:
     def why(self, any_id: str) -> shapes.Why:
         return cast(shapes.Why, self.call("why", any_id=any_id))
 
+    def audit_checkpoint(self) -> shapes.SignedCheckpoint:
+        return cast(shapes.SignedCheckpoint, self.call("audit_checkpoint"))
+
     def audit_tail(self, *, limit: int, agent: str | None = None) -> list[shapes.AuditLine]:
         return cast(list[shapes.AuditLine], self.call("audit_tail", limit=limit, agent=agent))
 

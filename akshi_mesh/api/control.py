@@ -22,6 +22,7 @@ from akshi_mesh.api.shapes import (
     NodeStatus,
     PeerAdded,
     PeerInfo,
+    SignedCheckpoint,
     TaskEvent,
     TaskInfo,
     TrustedInfo,
@@ -138,6 +139,10 @@ class Control(Protocol):
 
     async def why(self, any_id: str) -> Why:
         """`any_id`: of a task, an envelope or a journal entry, or a prefix of 8 hex digits."""
+        ...
+
+    async def audit_checkpoint(self) -> SignedCheckpoint:
+        """Sign what is in the audit log now; answers when the disk holds it."""
         ...
 
     async def audit_tail(self, *, limit: int, agent: str | None) -> list[AuditLine]:

@@ -198,8 +198,8 @@ class Why(TypedDict):
 class AuditLine(TypedDict):
     """One record of the audit log; `count` equal ones happened from `at_ms` to `until_ms`.
 
-    `event` is allowed, done, failed, refused, violation, killed or admitted; `number` is
-    that of the host call, or -1; `code` is the fault the agent got, or empty.
+    docs/spec/audit.md lists the events and their facts; `number` is that of the host call,
+    or -1; `code` is the fault the agent got, or how something changed, or empty.
     """
 
     seq: int
@@ -213,7 +213,16 @@ class AuditLine(TypedDict):
     function: str
     code: str
     detail: str
+    request_hash: str
     count: int
+    facts: dict[str, str]
+
+
+class SignedCheckpoint(TypedDict):
+    """A C2SP signed note over the first `size` audit records; the disk holds them."""
+
+    size: int
+    note: str
 
 
 class PeerAdded(TypedDict):

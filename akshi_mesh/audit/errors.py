@@ -5,9 +5,14 @@ MalformedBundle   it is no entry bundle
 NoteUnsigned      nobody we know has signed it
 LogChanged        what is in the log is not what was signed; nothing more is signed
 NoRecord          there is no record with that number
+ExportTaken       something else is where the export should go
+NoTask            no record is about that task
+NothingSigned     no node runs here, and none has signed a checkpoint
 """
 
-from akshi_mesh.errors import BadNews, UsageError
+from pathlib import Path
+
+from akshi_mesh.errors import BadNews, Unreachable, UsageError
 
 
 class MalformedNote(BadNews, ValueError):
@@ -45,3 +50,24 @@ class NoRecord(UsageError):
 
     def __init__(self, seq: int, size: int) -> None:
         super().__init__(f"no audit record {seq}: there are {size}")
+
+
+class NoTask(UsageError):
+    """No record is about that task."""
+
+    def __init__(self, task: str) -> None:
+        super().__init__(f"no audit record about task {task[:80]!r}", hint="akshi-node task list")
+
+
+class ExportTaken(UsageError):
+    """There is something where the export should go."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path}: something else is there", hint="name another place")
+
+
+class NothingSigned(Unreachable):
+    """The node is not running, and has never signed a checkpoint."""
+
+    def __init__(self) -> None:
+        super().__init__("no checkpoint was signed yet", hint="akshi-node run")

@@ -1,20 +1,45 @@
-"""`audit tail`: what agents did, and what they were refused."""
+"""`audit tail|verify|export|bundle|verify-bundle|prove`: what was done and refused.
 
-from typing import Annotated
+All but `tail` read the node's store themselves, so they cost a running node nothing and work
+without one. Of a running node they only ask for a fresh checkpoint.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from akshi_mesh.cli import output
 from akshi_mesh.cli.session import Session, command
+from akshi_mesh.errors import BadNews, UsageError
+
+if TYPE_CHECKING:
+    from akshi_mesh.audit.book import AuditBook
+
+CheckpointFile = Annotated[
+    Path | None,
+    typer.Option("--checkpoint", metavar="FILE", help="One that was kept earlier."),
+]
+Bundle = Annotated[Path, typer.Argument(metavar="FILE", help="A bundle, or an exported directory.")]
+ExpectedDid = Annotated[str | None, typer.Option("--did", metavar="DID", help="Whose it must be.")]
+CHECKPOINT_BYTES_MAX = 16_384
 
 
 def register(app: typer.Typer) -> None:
     command(app, "tail")(tail)
+    command(app, "verify")(verify)
+    command(app, "export")(export)
+    command(app, "bundle")(bundle)
+    command(app, "verify-bundle")(verify_bundle)
+    command(app, "prove")(prove)
     app.callback()(_group)
 
 
 def _group() -> None:
-    """The record of what agents did and were refused."""
+    """The record of what was done, refused, approved, spent and trusted."""
 
 
 def tail(
@@ -34,12 +59,213 @@ def tail(
         records,
         lambda record: (
             output.when(record["at_ms"]),
-            record["agent"],
+            record["agent"] or "-",
             record["event"],
-            record["function"],
+            record["function"] or "-",
             record["code"] or "-",
             f"{record['count']}×" if record["count"] > 1 else "",
-            record["detail"],
+            record["detail"] or record["facts"].get("subject", ""),
         ),
         empty="the audit log is empty",
     )
+
+
+def verify(
+    session: Session,
+    path: Annotated[
+        Path | None,
+        typer.Argument(metavar="[PATH]", help="An export or a bundle; else this node's own log."),
+    ] = None,
+    *,
+    did: ExpectedDid = None,
+    checkpoint: CheckpointFile = None,
+) -> None:
+    """Check every record, every hash of the tree and every signature over it."""
+    if path is not None:
+        verify_bundle(session, path, did=did, checkpoint=checkpoint)
+        return
+    from akshi_mesh.cli.first import did_of
+    from akshi_mesh.cli.report import tell_report
+
+    if did is not None:
+        raise UsageError("--did is for an export or a bundle", hint="akshi-node audit verify PATH")
+    with _book(session) as book:
+        against = None if checkpoint is None else _read(checkpoint)
+        wrong = book.check(did_of(session.home).public_key, against=against)
+        why = f"{book.size} records, {len(book.checkpoints())} checkpoints"
+    found = wrong or [why]
+    tell_report(
+        session,
+        {
+            "ok": not wrong,
+            "findings": [
+                {"what": "audit log", "ok": not wrong, "why": line, "remedy": ""} for line in found
+            ],
+        },
+        what="the check of the audit log",
+    )
+
+
+def export(
+    session: Session,
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="[DIRECTORY]", help="For --format tiles.")
+    ] = None,
+    *,
+    form: Annotated[
+        Literal["tiles", "json"] | None,
+        typer.Option("--format", help="tiles into DIRECTORY, or json lines to stdout."),
+    ] = None,
+    agent: Annotated[str | None, typer.Option(metavar="AGENT", help="json: only this.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="json: not older: 7d or 2026-01-31.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="json: up to this point or day.")
+    ] = None,
+) -> None:
+    """Write the log out: a tiled log for other people's tools, or records to stdout."""
+    from akshi_mesh.audit.export import export_directory
+    from akshi_mesh.audit.note import checkpoint_of
+    from akshi_mesh.audit.shown import exported
+    from akshi_mesh.cli.spans import past_ms
+
+    is_json = form == "json" or (form is None and directory is None)
+    if is_json != (directory is None) or (not is_json and (agent or since or until)):
+        raise UsageError(
+            "a tiled log is whole and goes into a directory, json goes to stdout",
+            hint="akshi-node audit export DIRECTORY",
+        )
+    now_ms = time.time_ns() // 1_000_000
+    since_ms = None if since is None else past_ms(since, now_ms=now_ms)
+    until_ms = None if until is None else past_ms(until, now_ms=now_ms, ends=True)
+    note = None if is_json else _checkpoint(session)
+    with _book(session) as book:
+        if note is None:
+            lines = exported(
+                book, size=book.size, agent=agent, since_ms=since_ms, until_ms=until_ms
+            )
+            for line in lines:
+                output.say_json(line)
+            return
+        assert directory is not None, "tiles have a directory"
+        files, size = export_directory(book, note, directory), checkpoint_of(note).size
+    session.answer(
+        {"directory": str(directory), "files": files, "records": size},
+        text=f"{size} records in {files} files",
+    )
+
+
+def bundle(
+    session: Session,
+    *,
+    out: Annotated[Path, typer.Option("--output", metavar="FILE", help="A new .tar.gz.")],
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="ID", help="Only the records of this task.")
+    ] = None,
+) -> None:
+    """Pack the log, its proofs, the DID and a program that checks them into one file."""
+    from akshi_mesh.audit.bundle import task_files
+    from akshi_mesh.audit.export import log_files, write_bundle
+    from akshi_mesh.cli.first import did_of
+
+    note = _checkpoint(session)
+    with _book(session) as book:
+        files = log_files(book, note) if task is None else task_files(book, note, task)
+        size = write_bundle(
+            out, files, public_key=did_of(session.home).public_key, at_s=int(time.time())
+        )
+    session.answer({"file": str(out), "bytes": size}, text=f"{out}: {size} bytes")
+
+
+def verify_bundle(
+    session: Session,
+    path: Bundle,
+    *,
+    did: ExpectedDid = None,
+    checkpoint: CheckpointFile = None,
+) -> None:
+    """Check a bundle or an export as an outsider would, with nothing of this node."""
+    from akshi_mesh.audit import verify_audit
+
+    kept = None if checkpoint is None else _read(checkpoint)
+    try:
+        proved = verify_audit.verify(verify_audit.read(path), did or "", kept)
+    except verify_audit.MALFORMED as failure:
+        raise BadNews(f"not verified: {failure}") from failure
+    except OSError as failure:
+        why = (failure.strerror or str(failure)).lower()
+        raise UsageError(f"{path}: {why}") from failure
+    session.answer({"ok": True, "proved": proved}, text=proved)
+
+
+def prove(
+    session: Session,
+    seq: Annotated[int | None, typer.Argument(metavar="[SEQ]", min=1, help="A record.")] = None,
+    *,
+    old: Annotated[
+        int | None, typer.Option("--from", min=1, metavar="SIZE", help="Of an earlier checkpoint.")
+    ] = None,
+) -> None:
+    """Prove that one record is in the log, or that the log only grew since a checkpoint."""
+    from akshi_mesh.audit.export import growth, proof
+    from akshi_mesh.audit.note import checkpoint_of
+
+    if (seq is None) == (old is None):
+        raise UsageError("name a record or --from SIZE", hint="akshi-node audit tail")
+    note = _checkpoint(session)
+    size = checkpoint_of(note).size
+    with _book(session) as book:
+        if seq is not None:
+            proved = proof(book, seq, size)
+        else:
+            assert old is not None, "one of the two is given"
+            proved = growth(book, old, size)
+    output.say_json({**proved, "checkpoint": note.decode()})
+
+
+@contextmanager
+def _book(session: Session) -> Iterator["AuditBook"]:
+    from akshi_mesh.audit.book import AuditBook
+    from akshi_mesh.audit.errors import NothingSigned
+    from sync.store.database import Database
+
+    session.require_home()
+    if not session.home.database_path.exists():
+        raise NothingSigned
+    reader = Database.read_only(str(session.home.database_path))
+    try:
+        book = AuditBook(reader)
+        if not book.is_there:
+            raise NothingSigned
+        yield book
+    finally:
+        reader.close()
+
+
+def _checkpoint(session: Session) -> bytes:
+    """A fresh one of the running node; else the last that was signed."""
+    from akshi_mesh.api.client import NoNode
+    from akshi_mesh.audit.errors import NothingSigned
+    from akshi_mesh.audit.note import checkpoint_of
+
+    try:
+        return session.node().audit_checkpoint()["note"].encode()
+    except NoNode:
+        with _book(session) as book:
+            note, size = book.newest_checkpoint(), book.size
+    if note is None:
+        raise NothingSigned
+    if (newer := size - checkpoint_of(note).size) > 0:
+        records = output.plural(newer, "newer record")
+        output.note(f"{records} not signed yet: only a running node signs")
+    return note
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(CHECKPOINT_BYTES_MAX + 1)
+    except OSError as failure:
+        why = (failure.strerror or str(failure)).lower()
+        raise UsageError(f"{path}: {why}") from failure

@@ -55,3 +55,21 @@ def until_ms(text: str, *, now_ms: int) -> int:
     if not now_ms < found <= now_ms + SPAN_S_MAX * 1000:
         raise MalformedTime(text, want=f"the future, and at most {YEARS_MAX} years of it")
     return found
+
+
+def past_ms(text: str, *, now_ms: int, ends: bool = False) -> int:
+    """A point in time: a span ago, or a date (its start, or its end if `ends`) or time.
+
+    Raises:
+        MalformedTime: neither.
+    """
+    if _SPAN.fullmatch(text):
+        return now_ms - round(span_s(text) * 1000)
+    try:
+        point = datetime.datetime.fromisoformat(text)
+        if ends and len(text) == len("2027-01-31"):
+            point += datetime.timedelta(days=1)
+        return round(point.timestamp() * 1000)
+    except (OverflowError, ValueError, OSError) as failure:
+        want = "7d (ago), 2026-01-31, or 2026-01-31T18:00 with or without a zone"
+        raise MalformedTime(text, want=want) from failure

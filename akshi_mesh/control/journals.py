@@ -6,8 +6,18 @@ from typing import TypeVar
 
 import trio
 
-from akshi_mesh.api.shapes import AuditLine, CheckReport, EntryInfo, EntryPage, Finding, JournalInfo
+from akshi_mesh.api.shapes import (
+    AuditLine,
+    CheckReport,
+    EntryInfo,
+    EntryPage,
+    Finding,
+    JournalInfo,
+    SignedCheckpoint,
+)
 from akshi_mesh.audit.book import AuditBook
+from akshi_mesh.audit.note import checkpoint_of
+from akshi_mesh.audit.shown import shown
 from akshi_mesh.journal_book import JournalBook
 from akshi_mesh.parts import Parts
 from sandbox.audit import AuditRecord
@@ -65,23 +75,11 @@ class JournalControl:
     async def audit_tail(self, *, limit: int, agent: str | None) -> list[AuditLine]:
         # An agent that said nothing has the whole log read for it.
         tail = partial(_audit_tail, self._parts.database, limit=limit, agent=agent)
-        return [
-            {
-                "seq": seq,
-                "at_ms": record.at_ms,
-                "until_ms": record.until_ms,
-                "event": record.event.value,
-                "agent": record.agent,
-                "originator": record.originator,
-                "task_id": record.task_id.hex(),
-                "number": record.number,
-                "function": record.function,
-                "code": record.code,
-                "detail": record.detail,
-                "count": record.count,
-            }
-            for seq, record in await trio.to_thread.run_sync(tail)
-        ]
+        return [shown(seq, record) for seq, record in await trio.to_thread.run_sync(tail)]
+
+    async def audit_checkpoint(self) -> SignedCheckpoint:
+        note = self._parts.notary.checkpoint()
+        return {"size": checkpoint_of(note).size, "note": note.decode()}
 
     async def _in_thread(self, ask: Callable[[JournalBook], AnswerT]) -> AnswerT:
         now_ms = self._parts.clock().wall_ms  # a thread has no clock of the loop's

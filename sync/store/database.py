@@ -46,6 +46,7 @@ _EVERYWHERE: tuple[tuple[str, str | int, str | int], ...] = (
     ("trusted_schema", "OFF", 0),
     ("foreign_keys", "ON", 1),
     ("cell_size_check", "ON", 1),
+    ("secure_delete", "FAST", 2),  # what is moved or deleted leaves no copy on a page in use
 )
 _ON_DISK: tuple[tuple[str, str | int, str | int], ...] = (
     ("journal_mode", "WAL", "wal"),

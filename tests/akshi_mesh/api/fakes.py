@@ -241,9 +241,14 @@ class FakeControl:
                 "function": "http-fetch.fetch",
                 "code": "capability-denied",
                 "detail": "http_fetch is off",
+                "request_hash": "00" * 32,
                 "count": 2,
+                "facts": {"tier": "medium"},
             }
         ]
+
+    async def audit_checkpoint(self) -> shapes.SignedCheckpoint:
+        return {"size": 7, "note": "akshi.log/z6Mk…"}
 
     async def fsck(self) -> shapes.CheckReport:
         return {"ok": False, "findings": [_finding("node.db", ok=False)]}
