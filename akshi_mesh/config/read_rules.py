@@ -11,6 +11,8 @@ from sandbox.risk_defaults import DEFAULTS
 def read_risk(root: Section) -> RiskTable:
     """The table in force: the owner's lines over the shipped ones."""
     values = root.plain("risk")
+    if not values:
+        return DEFAULTS
     try:
         return RiskTable.read(values, over=DEFAULTS)
     except MalformedRiskTable as malformed:
