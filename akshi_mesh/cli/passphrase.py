@@ -1,4 +1,4 @@
-"""The passphrase of a sealed key: from a terminal or a file, never from an argument."""
+"""What is secret and typed: from a terminal or a file, never from an argument."""
 
 import getpass
 import os
@@ -20,12 +20,21 @@ class NoPassphrase(UsageError):
 
 def ask() -> str:
     """The passphrase of the key of this home."""
+    return _ask("node key is")
+
+
+def ask_secrets() -> str:
+    """The passphrase of the secrets of this home."""
+    return _ask("secrets are")
+
+
+def _ask(what: str) -> str:
     named = os.environ.get(FILE_VARIABLE)
     if named:
         return _from_file(Path(named))
     if not sys.stdin.isatty():
-        raise NoPassphrase("the node key is sealed with a passphrase")
-    return getpass.getpass("passphrase of the node key: ")
+        raise NoPassphrase(f"the {what} sealed with a passphrase")
+    return getpass.getpass(f"passphrase of the {what.rpartition(' ')[0]}: ")
 
 
 def ask_new() -> str:

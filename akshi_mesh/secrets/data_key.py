@@ -19,9 +19,9 @@ import secrets
 import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, Self, cast
 
 from nacl.pwhash import argon2id
 
@@ -54,15 +54,21 @@ class KeySource:
 
     Attributes:
         passphrase: asks a person, or is None where nobody can be asked.
-        wants_passphrase: the node key is sealed, so a readable key file would be the way around.
+        new_passphrase: as that, for a box that is to be made.
+        wants_passphrase: whether the node key is sealed: a key file would be the way around.
         keyring: finds the real one, or None.
     """
 
     home: Home
     environ: Mapping[str, str]
     passphrase: Callable[[], str] | None
-    wants_passphrase: bool
+    new_passphrase: Callable[[], str] | None
+    wants_passphrase: Callable[[], bool]
     keyring: Callable[[], Keyring | None]
+
+    def silent(self) -> Self:
+        """The same, where nobody can be asked: a node that runs."""
+        return replace(self, passphrase=None, new_passphrase=None)
 
     def make(self, kind: KeyKind | None) -> tuple[Lock, bytes]:
         """A key for a box that is to be made, of `kind` or of the first kind that is there.
@@ -72,7 +78,10 @@ class KeySource:
         """
         if kind is None:
             kind = self._first()
-        lock = Lock(kind, secrets.token_bytes(SALT_BYTES) if kind is KeyKind.PASSPHRASE else None)
+        if kind is KeyKind.PASSPHRASE:
+            salt = secrets.token_bytes(SALT_BYTES)
+            return Lock(kind, salt), _stretched(self.new_passphrase, salt)
+        lock = Lock(kind)
         if kind is KeyKind.KEYRING:
             ring = self._ring()
             if ring.get_password(SERVICE, self._account) is None:
@@ -98,7 +107,7 @@ class KeySource:
                 return self._from_file()
             case KeyKind.PASSPHRASE:
                 assert lock.salt is not None, "a box sealed with a passphrase has a salt"
-                return self._stretched(lock.salt)
+                return _stretched(self.passphrase, lock.salt)
 
     @property
     def _account(self) -> str:
@@ -113,7 +122,7 @@ class KeySource:
             return KeyKind.KEYRING
         if self._credential_path() is not None:
             return KeyKind.SYSTEMD
-        if self.wants_passphrase and not self._key_file.exists():
+        if self.wants_passphrase() and not self._key_file.exists():
             return KeyKind.PASSPHRASE
         return KeyKind.FILE
 
@@ -159,24 +168,6 @@ class KeySource:
             ) from failure
         return _key(data.decode("latin-1"), str(self._key_file))
 
-    def _stretched(self, salt: bytes) -> bytes:
-        if self.passphrase is None:
-            raise BoxLocked(
-                "the secrets are sealed with a passphrase, and nobody can be asked here",
-                hint="akshi-node stop, then the same command again",
-            )
-        typed = self.passphrase()
-        if not typed:
-            raise BadRequest("an empty passphrase seals nothing")
-        stretched: bytes = argon2id.kdf(
-            KEY_BYTES,
-            typed.encode("utf-8", "surrogateescape"),
-            salt,
-            opslimit=argon2id.OPSLIMIT_MODERATE,
-            memlimit=argon2id.MEMLIMIT_MODERATE,
-        )
-        return stretched
-
 
 def system_keyring() -> Keyring | None:
     """The keyring of this system, if the extra is installed and a real one answers."""
@@ -217,3 +208,22 @@ def _key(text: str | None, where: str) -> bytes:
         f"{where} holds no key of {KEY_BYTES} bytes in base64 or hex",
         hint="put the key back that this box was made with",
     )
+
+
+def _stretched(passphrase: Callable[[], str] | None, salt: bytes) -> bytes:
+    if passphrase is None:
+        raise BoxLocked(
+            "the secrets are sealed with a passphrase, and nobody can be asked here",
+            hint="akshi-node stop, then the same command again",
+        )
+    typed = passphrase()
+    if not typed:
+        raise BadRequest("an empty passphrase seals nothing")
+    stretched: bytes = argon2id.kdf(
+        KEY_BYTES,
+        typed.encode("utf-8", "surrogateescape"),
+        salt,
+        opslimit=argon2id.OPSLIMIT_MODERATE,
+        memlimit=argon2id.MEMLIMIT_MODERATE,
+    )
+    return stretched

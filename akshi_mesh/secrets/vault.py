@@ -60,6 +60,10 @@ class Vault:
             raise BoxDamaged(str(vault._path), str(malformed)) from malformed
         return vault
 
+    def silence(self) -> None:
+        """From now on nobody is asked for a passphrase: the terminal is not ours any more."""
+        self._keys = self._keys.silent()
+
     @property
     def kind(self) -> KeyKind | None:
         """Where the key is kept; None while there is no box."""

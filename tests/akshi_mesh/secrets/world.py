@@ -63,7 +63,9 @@ def keys_of(
     wants_passphrase: bool = False,
     ring: Keyring | None = None,
 ) -> KeySource:
-    return KeySource(home, environ or {}, passphrase, wants_passphrase, lambda: ring)
+    return KeySource(
+        home, environ or {}, passphrase, passphrase, lambda: wants_passphrase, lambda: ring
+    )
 
 
 class World:
