@@ -21,6 +21,9 @@ from akshi_mesh.policy import NodePolicy
 from akshi_mesh.reserve import Reserve
 from akshi_mesh.revocations import SCHEMA as REVOCATIONS_SCHEMA
 from akshi_mesh.revocations import Revocations
+from akshi_mesh.secrets.start import SCHEMA as SECRETS_SCHEMA
+from akshi_mesh.secrets.start import Secrets
+from akshi_mesh.secrets.vault import Vault
 from akshi_mesh.stamps import SCHEMA as STAMPS_SCHEMA
 from akshi_mesh.stamps import Stamps
 from akshi_mesh.switchboard import Switchboard
@@ -49,7 +52,7 @@ from sync.store.search import Search
 from sync.store.tasks import TaskTables
 from sync.store.tasks_schema import SCHEMA as TASKS_SCHEMA
 
-SCHEMAS = (*TASKS_SCHEMA, *JOURNALS_SCHEMA, *AUDIT_SCHEMA, STAMPS_SCHEMA, REVOCATIONS_SCHEMA)
+SCHEMAS = (*TASKS_SCHEMA, *JOURNALS_SCHEMA, *AUDIT_SCHEMA, STAMPS_SCHEMA, REVOCATIONS_SCHEMA, SECRETS_SCHEMA)
 NONCE_BYTES = 16
 AGENT_GENERATION = 0  # the first key of each agent; rotation would count up
 CACHE_KEY = b"akshi-mesh aot 1"
@@ -66,6 +69,7 @@ class Ground:
     zygote: Zygote
     key: SigningKey
     database: Database
+    vault: Vault
 
 
 def now() -> Moment:
@@ -97,11 +101,20 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
     audit = AuditLog(
         database, draw=secrets.token_bytes, wall_ms=lambda: now().wall_ms, reserve=reserve
     )
+    held = Secrets.over(
+        ground.vault, config, database=database, audit=audit, now_ms=lambda: now().wall_ms
+    )
     diaries = Diaries(mesh, view, search, lambda name: agent_keys[name].public_key, now)
     databases = Databases(home.databases_path, durability=config.mesh.durability)
     errands = Errands(mesh, tables, switchboard, now, Waits(policy.slots))
     ports = Ports(
-        Memory(mesh, tables.calls), errands, diaries, audit, AgentLog(), databases=databases
+        Memory(mesh, tables.calls),
+        errands,
+        diaries,
+        audit,
+        AgentLog(),
+        secrets=held.broker,
+        databases=databases,
     )
     supervisor = _supervisor(config, home, ground, ports, trust)
     revocations = Revocations(
@@ -131,13 +144,14 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         audit=audit,
         notary=Notary(database, key, wall_ms=lambda: now().wall_ms),
         reserve=reserve,
+        secrets=held,
         host=ground.host,
         refusal=ground.refusal,
         started=started,
         warnings=[str(problem) for problem in config.notes],
     )
     upkeep = Upkeep(parts, effects)
-    return parts, [supervisor.run, attempts.run, switchboard.run, upkeep.run]
+    return parts, [supervisor.run, attempts.run, switchboard.run, upkeep.run, held.broker.run]
 
 
 def _mesh(  # noqa: PLR0917 - one caller, which names them all

@@ -27,6 +27,7 @@ from akshi_mesh.config.model import Config
 from akshi_mesh.control.status import NodeControl
 from akshi_mesh.home import Home
 from akshi_mesh.parts import Parts
+from akshi_mesh.secrets.start import open_vault
 from identity.errors import PassphraseNeeded
 from identity.files import load_node_key
 from identity.keys import SigningKey
@@ -87,11 +88,13 @@ async def _main(start: Start) -> None:
         if config.agents and refusal is None:
             await outer.start(zygote.run)
         key = _load_key(start.home, start.passphrase)
+        vault = open_vault(start.home)
+        vault.silence()
         database = Database.open(
             str(start.home.database_path), schemas=SCHEMAS, durability=config.mesh.durability
         )
         try:
-            await _serve(start, Ground(host, refusal, zygote, key, database))
+            await _serve(start, Ground(host, refusal, zygote, key, database, vault))
         finally:
             database.close()
             outer.cancel_scope.cancel()

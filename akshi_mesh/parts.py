@@ -8,6 +8,7 @@ from akshi_mesh.audit.notary import Notary
 from akshi_mesh.config.model import Config
 from akshi_mesh.home import Home
 from akshi_mesh.reserve import Reserve
+from akshi_mesh.secrets.start import Secrets
 from akshi_mesh.switchboard import Switchboard
 from akshi_mesh.transport.address import Address
 from akshi_mesh.transport.links import Links
@@ -48,6 +49,7 @@ class Parts:
     audit: AuditLog
     notary: Notary
     reserve: Reserve
+    secrets: Secrets
     host: HostReport
     refusal: str | None
     started: Moment

@@ -17,6 +17,7 @@ from akshi_mesh.compose import SCHEMAS, Ground, compose
 from akshi_mesh.config.load import load_config
 from akshi_mesh.control.status import NodeControl
 from akshi_mesh.parts import Parts
+from akshi_mesh.secrets.start import open_vault
 from identity.did import Did
 from identity.files import load_node_key
 from sandbox.host.scan import scan
@@ -46,7 +47,7 @@ async def local_node(node: NodeProcess) -> AsyncIterator[Parts]:
     database = Database.open(
         str(node.home.database_path), schemas=SCHEMAS, durability=config.mesh.durability
     )
-    ground = Ground(scan(), None, zygote, key, database)
+    ground = Ground(scan(), None, zygote, key, database, open_vault(node.home))
     try:
         async with trio.open_nursery() as nursery:
             if config.agents:

@@ -102,7 +102,8 @@ class NodeControl(TrustControl, WhyControl, JournalControl):
 
     def _warnings(self) -> list[str]:
         trouble = self._parts.switchboard.trouble
-        return [*self._parts.warnings, *([f"{trouble} ({trouble.hint})"] if trouble else [])]
+        told = [*self._parts.warnings, *self._parts.secrets.warnings()]
+        return [*told, *([f"{trouble} ({trouble.hint})"] if trouble else [])]
 
 
 def _covers(spec: AgentSpec, capability: Capability) -> list[str]:
