@@ -52,7 +52,14 @@ from sync.store.search import Search
 from sync.store.tasks import TaskTables
 from sync.store.tasks_schema import SCHEMA as TASKS_SCHEMA
 
-SCHEMAS = (*TASKS_SCHEMA, *JOURNALS_SCHEMA, *AUDIT_SCHEMA, STAMPS_SCHEMA, REVOCATIONS_SCHEMA, SECRETS_SCHEMA)
+SCHEMAS = (
+    *TASKS_SCHEMA,
+    *JOURNALS_SCHEMA,
+    *AUDIT_SCHEMA,
+    STAMPS_SCHEMA,
+    REVOCATIONS_SCHEMA,
+    SECRETS_SCHEMA,
+)
 NONCE_BYTES = 16
 AGENT_GENERATION = 0  # the first key of each agent; rotation would count up
 CACHE_KEY = b"akshi-mesh aot 1"
