@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from akshi_mesh.api import shapes
+from akshi_mesh.api.client_secrets import SecretCalls
 from akshi_mesh.api.errors import BY_STATUS, ControlError, Unavailable
 from akshi_mesh.home import Home
 
@@ -56,7 +57,7 @@ class _UnixConnection(http.client.HTTPConnection):
                 raise PermissionError(f"{self._path}: another user's process listens there")
 
 
-class Client:
+class Client(SecretCalls):
     """A node that runs on this machine. Every method raises `ControlError` as the node said it."""
 
     def __init__(self, socket_path: Path, *, token: str) -> None:

@@ -28,6 +28,7 @@ from akshi_mesh.api.shapes import (
     TrustedInfo,
     Why,
 )
+from akshi_mesh.api.shapes_secrets import SecretInfo
 
 
 class Control(Protocol):
@@ -147,6 +148,54 @@ class Control(Protocol):
 
     async def audit_tail(self, *, limit: int, agent: str | None) -> list[AuditLine]:
         """The newest `limit` records, oldest first."""
+        ...
+
+    async def secrets_set(
+        self,
+        name: str,
+        value: str,
+        *,
+        endpoints: Sequence[str],
+        methods: Sequence[str],
+        header: str | None,
+        format: str | None,
+        agent: str | None,
+        key: str | None,
+    ) -> list[SecretInfo]:
+        """Keep a secret for these endpoints. Values are never logged, told or shown.
+
+        Args:
+            name: of the secret; one that is there gets this value and these endpoints.
+            value: 16 to 4096 printable ASCII characters.
+            endpoints: `https://host/path`; none: those the configuration names, or those it had.
+            methods: none: every method.
+            header: null: Authorization.
+            format: null: `Bearer {}`.
+            agent: null: every agent.
+            key: where the key of a new box is kept; null: the first that is there.
+        """
+        ...
+
+    async def secrets_rotate(self, name: str, value: str) -> list[SecretInfo]:
+        """A new value for the same endpoints; answers are searched for the last one 24 h more."""
+        ...
+
+    async def secrets_remove(self, name: str) -> Done: ...
+
+    async def secrets_list(self) -> list[SecretInfo]:
+        """Every binding of every secret, and never a value."""
+        ...
+
+    async def secrets_revoke(
+        self, name: str, *, agent: str | None, endpoint: str | None
+    ) -> list[SecretInfo]:
+        """From the next call on the agent (null: nobody) gets it there (null: nowhere)."""
+        ...
+
+    async def secrets_restore(
+        self, name: str, *, agent: str | None, endpoint: str | None
+    ) -> list[SecretInfo]:
+        """Take back what `secrets_revoke` did for the same; with nulls, all of it."""
         ...
 
     async def fsck(self) -> CheckReport:

@@ -7,6 +7,7 @@ import trio
 
 from akshi_mesh.api.shapes import AgentCaps, AgentInfo, Done, NodeStatus, TaskCounts
 from akshi_mesh.control.journals import JournalControl
+from akshi_mesh.control.secrets import SecretControl
 from akshi_mesh.control.trust import TrustControl
 from akshi_mesh.control.why import WhyControl
 from akshi_mesh.parts import Parts
@@ -18,7 +19,7 @@ STOPPED_S = 0.5  # the kernel needs some ms to take 20 processes down; `stop` wa
 _COUNTS = ("sent", "acknowledged", "queued", "expired", "refused")
 
 
-class NodeControl(TrustControl, WhyControl, JournalControl):
+class NodeControl(TrustControl, WhyControl, JournalControl, SecretControl):
     """The whole `Control` of a running node."""
 
     def __init__(self, parts: Parts) -> None:

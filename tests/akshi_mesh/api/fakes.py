@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 import trio
 
 from akshi_mesh.api import shapes
+from akshi_mesh.api.shapes_secrets import SecretInfo
 from akshi_mesh.api.errors import Denied, NotKnown
 
 DID = "did:key:z6MktKwz7Ge1Yxzr4JHavN33wiwa8y81QdcMRLXQsrH9T53b"
@@ -250,6 +251,44 @@ class FakeControl:
     async def audit_checkpoint(self) -> shapes.SignedCheckpoint:
         return {"size": 7, "note": "akshi.log/z6Mk…"}
 
+    async def secrets_set(
+        self,
+        name: str,
+        value: str,
+        *,
+        endpoints: Sequence[str],
+        methods: Sequence[str],
+        header: str | None,
+        format: str | None,
+        agent: str | None,
+        key: str | None,
+    ) -> list[SecretInfo]:
+        self._note("secrets_set", name, value, tuple(endpoints), tuple(methods), header, format)
+        return [_secret(name, agent)]
+
+    async def secrets_rotate(self, name: str, value: str) -> list[SecretInfo]:
+        self._note("secrets_rotate", name, value)
+        return [_secret(name, None)]
+
+    async def secrets_remove(self, name: str) -> shapes.Done:
+        self._note("secrets_remove", name)
+        return {"note": "gone"}
+
+    async def secrets_list(self) -> list[SecretInfo]:
+        return [_secret("weather", "reader")]
+
+    async def secrets_revoke(
+        self, name: str, *, agent: str | None, endpoint: str | None
+    ) -> list[SecretInfo]:
+        self._note("secrets_revoke", name, agent, endpoint)
+        return [_secret(name, agent)]
+
+    async def secrets_restore(
+        self, name: str, *, agent: str | None, endpoint: str | None
+    ) -> list[SecretInfo]:
+        self._note("secrets_restore", name, agent, endpoint)
+        return [_secret(name, agent)]
+
     async def fsck(self) -> shapes.CheckReport:
         return {"ok": False, "findings": [_finding("node.db", ok=False)]}
 
@@ -279,6 +318,25 @@ def _entry(journal: str, tag: str, text: str) -> shapes.EntryInfo:
         "originator": DID,
         "task_id": None,
         "score": None,
+    }
+
+
+def _secret(name: str, agent: str | None) -> SecretInfo:
+    return {
+        "name": name,
+        "endpoint": "https://api.example.com/v1",
+        "methods": ["GET"],
+        "header": "Authorization",
+        "format": "Bearer {}",
+        "agent": agent,
+        "source": "box",
+        "key": "file",
+        "state": "ready",
+        "why": "",
+        "revoked": [],
+        "set_ms": 1_000,
+        "uses": 2,
+        "last_used_ms": None,
     }
 
 
