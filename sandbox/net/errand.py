@@ -41,6 +41,11 @@ def errand(still_allowed: Callable[[], str | None]) -> Iterator[Errand]:
         _current.reset(token)
 
 
+def current_errand() -> Errand | None:
+    """The errand that this task is on, if it is on one."""
+    return _current.get()
+
+
 def about_to_send() -> None:
     """Called by a stream right before bytes leave. Raises `Halted`."""
     current = _current.get()

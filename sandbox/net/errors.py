@@ -2,6 +2,8 @@
 
 import httpcore
 
+from sandbox.errors import SandboxError
+
 
 class AddressRefused(httpcore.ConnectError):
     """A name leads to an address that is not public, and no rule says that this is fine."""
@@ -27,3 +29,21 @@ class Halted(httpcore.NetworkError):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
+
+
+class NotSent(SandboxError):
+    """A request to a service of the operator was not made: nothing has left the node."""
+
+    def __init__(self, why: str, *, is_slow: bool = False) -> None:
+        super().__init__(why)
+        self.why = why
+        self.is_slow = is_slow
+
+
+class SentAndLost(SandboxError):
+    """A request to a service of the operator went out, and no whole answer came."""
+
+    def __init__(self, why: str, *, is_slow: bool = False) -> None:
+        super().__init__(why)
+        self.why = why
+        self.is_slow = is_slow
