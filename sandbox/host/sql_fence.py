@@ -121,7 +121,7 @@ class Fence:
         action: int,
         one: str | None,
         two: str | None,
-        _database: str | None,
+        database: str | None,
         _trigger: str | None,
     ) -> int:
         if self._allowed is None:
@@ -129,6 +129,9 @@ class Fence:
         if action not in self._allowed:
             word = str(apsw.mapping_authorizer_function[action]).removeprefix("SQLITE_")
             self.denied = f"{word.lower().replace('_', ' ')} is not allowed"
+        elif database not in {None, "main"} and not _is_altering(action, one):
+            # `CREATE TABLE temp.x` is no CREATE TEMP TABLE, and no page cap holds it.
+            self.denied = "what is temporary is not allowed"
         elif action == apsw.SQLITE_FUNCTION:
             if two not in FUNCTIONS:
                 self.denied = f"function {two} is not allowed"
@@ -141,6 +144,13 @@ class Fence:
             return False
         low = name.lower()
         return low == HIDDEN_TABLE or low in self._modules or low.startswith("pragma_")
+
+
+def _is_altering(action: int, table: str | None) -> bool:
+    """ALTER TABLE looks whether a temporary view or trigger names the table."""
+    return table in {"sqlite_temp_master", "sqlite_temp_schema"} and (
+        action in {apsw.SQLITE_READ, apsw.SQLITE_UPDATE}
+    )
 
 
 def _configure(db: apsw.Connection, pages: int, durability: str) -> None:
