@@ -8,7 +8,6 @@ the API, whose socket says that the node is ready.
 import gc
 import math
 import resource
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -28,12 +27,12 @@ from akshi_mesh.control.status import NodeControl
 from akshi_mesh.home import Home
 from akshi_mesh.parts import Parts
 from akshi_mesh.secrets.start import open_vault
+from akshi_mesh.watchman import Watchman
 from identity.errors import PassphraseNeeded
 from identity.files import load_node_key
 from identity.keys import SigningKey
 from sandbox.errors import JailMissing
 from sandbox.host.scan import HostReport, scan
-from sandbox.host.supervisor import Supervisor
 from sandbox.host.zygote import Zygote
 from sandbox.worker import libc
 from sync.errors import DatabaseDamaged
@@ -76,10 +75,11 @@ def run_node(
         OperatorError and the errors of the packages: what keeps it from running.
     """
     _harden()
-    trio.run(_main, Start(config, home, token, passphrase, ready, time.perf_counter()))
+    watchman = Watchman()
+    trio.run(_main, Start(config, home, token, passphrase, ready, time.perf_counter()), watchman)
 
 
-async def _main(start: Start) -> None:
+async def _main(start: Start, watchman: Watchman) -> None:
     config, host = start.config, scan()
     log.info("host.scanned", level=host.level, why=host.why, kernel=host.kernel, kvm=host.kvm)
     refusal = _refusal(config, host)
@@ -94,22 +94,28 @@ async def _main(start: Start) -> None:
             str(start.home.database_path), schemas=SCHEMAS, durability=config.mesh.durability
         )
         try:
-            await _serve(start, Ground(host, refusal, zygote, key, database, vault))
+            await _serve(start, Ground(host, refusal, zygote, key, database, vault), watchman)
         finally:
             database.close()
             outer.cancel_scope.cancel()
 
 
-async def _serve(start: Start, ground: Ground) -> None:
+async def _serve(start: Start, ground: Ground, watchman: Watchman) -> None:
     async with trio.open_nursery() as nursery:
         parts, services = compose(start.config, start.home, ground)
-        nursery.start_soon(_stop_on_signal, nursery.cancel_scope, parts.supervisor)
+
+        def stop(signalled: str) -> None:
+            log.info("node.signalled", signal=signalled)
+            parts.supervisor.stop_now()
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(_watch, watchman, stop)
         for service in services:
             await nursery.start(service)
         listen = start.config.mesh.listen
         parts.bound = await nursery.start(partial(parts.links.run, listen=listen))
         _keep_links(parts)
-        control = NodeControl(parts)
+        control = NodeControl(parts, stopping=watchman.arm)
         damage, found = trio.open_memory_channel[DatabaseDamaged](math.inf)
         nursery.start_soon(_end_of_damage, found)
         api = Api(
@@ -168,12 +174,9 @@ async def _end_of_damage(found: trio.MemoryReceiveChannel[DatabaseDamaged]) -> N
     raise await found.receive()
 
 
-async def _stop_on_signal(scope: trio.CancelScope, supervisor: Supervisor) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP) as signals:
-        async for number in signals:
-            log.info("node.signalled", signal=signal.Signals(number).name)
-            supervisor.stop_now()
-            scope.cancel()
+async def _watch(watchman: Watchman, stop: Callable[[str], None]) -> None:
+    with watchman.watching(stop):
+        await trio.sleep_forever()
 
 
 def _harden() -> None:

@@ -116,10 +116,11 @@ def stop(session: Session) -> None:
         note = Client.at(session.home).stop(timeout_s=STOP_ANSWER_S)["note"]
     except NoNode:
         note = ""
+        _signal(session, signal.SIGTERM)  # its watchman hears it, also where its loop hangs
     killed = False
     while _holder(session) is not None:
         if time.monotonic() - began > STOP_END_S and not killed:
-            killed = _kill(session)
+            killed = _signal(session, signal.SIGKILL)
         time.sleep(POLL_S)
     how = "killed a node that did not answer" if killed else (note or "stopped")
     session.answer({"stopped": True, "killed": killed, "note": note}, text=how)
@@ -134,8 +135,8 @@ def _holder(session: Session) -> int | None:
         return busy.pid or 0
 
 
-def _kill(session: Session) -> bool:
-    """End the holder of the lock for certain; its zygote and workers end with it."""
+def _signal(session: Session, number: signal.Signals) -> bool:
+    """Tell the holder of the lock to end; SIGKILL is for certain, zygote and workers with it."""
     pid = _holder(session)
     if not pid:
         return False
@@ -146,7 +147,7 @@ def _kill(session: Session) -> bool:
     try:
         # Only if the same process still holds the lock: then the descriptor is the node's.
         if _holder(session) == pid:
-            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            signal.pidfd_send_signal(descriptor, number)
             return True
     except ProcessLookupError:
         return False

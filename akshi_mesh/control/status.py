@@ -1,6 +1,7 @@
 """The node at a glance, its agents, and why something is as it is."""
 
 import os
+from collections.abc import Callable
 from importlib import metadata
 
 import trio
@@ -22,8 +23,9 @@ _COUNTS = ("sent", "acknowledged", "queued", "expired", "refused")
 class NodeControl(TrustControl, WhyControl, JournalControl, SecretControl):
     """The whole `Control` of a running node."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, *, stopping: Callable[[], None]) -> None:
         self._parts = parts
+        self._stopping = stopping  # from now on this process ends, whatever the loop does
 
     async def status(self) -> NodeStatus:
         parts = self._parts
@@ -51,6 +53,7 @@ class NodeControl(TrustControl, WhyControl, JournalControl, SecretControl):
         }
 
     async def stop(self) -> Done:
+        self._stopping()
         self._parts.supervisor.stop_now()
         with trio.move_on_after(STOPPED_S) as late:
             await self._parts.supervisor.wait_stopped()

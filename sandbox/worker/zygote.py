@@ -111,6 +111,7 @@ def _threads() -> int:
 
 def prepare() -> None:
     """Make this process fit to be a zygote: tied to the node, deaf to the terminal, no core."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the node blocks what its watchman waits for
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if libc.LINUX:
         libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
