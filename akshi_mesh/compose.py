@@ -10,20 +10,27 @@ from random import Random
 import trio
 
 from akshi_mesh.agent_ports import AgentLog, Diaries, Errands, Memory
+from akshi_mesh.approvals.table import SCHEMA as APPROVALS_SCHEMA
 from akshi_mesh.attempts import Attempts
 from akshi_mesh.audit.log import SCHEMA as AUDIT_SCHEMA
 from akshi_mesh.audit.log import AuditLog
 from akshi_mesh.audit.notary import Notary
 from akshi_mesh.config.model import Config
 from akshi_mesh.home import Home
+from akshi_mesh.mcp.pins import SCHEMA as MCP_SCHEMA
+from akshi_mesh.mcp.pins import Pins
+from akshi_mesh.mcp.servers import Servers
+from akshi_mesh.mcp.transports import environment
 from akshi_mesh.parts import Parts
 from akshi_mesh.policy import NodePolicy
+from akshi_mesh.powers import powers
 from akshi_mesh.reserve import Reserve
 from akshi_mesh.revocations import SCHEMA as REVOCATIONS_SCHEMA
 from akshi_mesh.revocations import Revocations
 from akshi_mesh.secrets.start import SCHEMA as SECRETS_SCHEMA
 from akshi_mesh.secrets.start import Secrets
 from akshi_mesh.secrets.vault import Vault
+from akshi_mesh.spend.purse import SCHEMA as SPEND_SCHEMA
 from akshi_mesh.stamps import SCHEMA as STAMPS_SCHEMA
 from akshi_mesh.stamps import Stamps
 from akshi_mesh.switchboard import Switchboard
@@ -59,6 +66,9 @@ SCHEMAS = (
     STAMPS_SCHEMA,
     REVOCATIONS_SCHEMA,
     SECRETS_SCHEMA,
+    MCP_SCHEMA,
+    *APPROVALS_SCHEMA,
+    *SPEND_SCHEMA,
 )
 NONCE_BYTES = 16
 AGENT_GENERATION = 0  # the first key of each agent; rotation would count up
@@ -111,6 +121,16 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
     held = Secrets.over(
         ground.vault, config, database=database, audit=audit, now_ms=lambda: now().wall_ms
     )
+    reach = powers(
+        config,
+        held.broker,
+        me=me,
+        database=database,
+        audit=audit,
+        trust=trust,
+        clock=now,
+        reserve=reserve,
+    )
     diaries = Diaries(mesh, view, search, lambda name: agent_keys[name].public_key, now)
     databases = Databases(home.databases_path, durability=config.mesh.durability)
     errands = Errands(mesh, tables, switchboard, now, Waits(policy.slots))
@@ -120,8 +140,12 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         diaries,
         audit,
         AgentLog(),
+        approvals=reach.approvals,
+        purse=reach.purse,
+        http=reach.fetcher,
         secrets=held.broker,
         databases=databases,
+        tools=(tools := _tools(config, home, ground, audit)),
     )
     supervisor = _supervisor(config, home, ground, ports, trust)
     revocations = Revocations(
@@ -152,13 +176,24 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         notary=Notary(database, key, wall_ms=lambda: now().wall_ms),
         reserve=reserve,
         secrets=held,
+        approvals=reach.approvals,
+        purse=reach.purse,
+        tools=tools,
         host=ground.host,
         refusal=ground.refusal,
         started=started,
         warnings=[str(problem) for problem in config.notes],
     )
     upkeep = Upkeep(parts, effects)
-    return parts, [supervisor.run, attempts.run, switchboard.run, upkeep.run, held.broker.run]
+    return parts, [
+        tools.run,
+        supervisor.run,
+        attempts.run,
+        switchboard.run,
+        upkeep.run,
+        held.broker.run,
+        reach.approvals.run,
+    ]
 
 
 def _mesh(  # noqa: PLR0917 - one caller, which names them all
@@ -196,6 +231,13 @@ def _mesh(  # noqa: PLR0917 - one caller, which names them all
     )
 
 
+def _tools(config: Config, home: Home, ground: Ground, audit: AuditLog) -> Servers:
+    """The MCP servers of the agents. None of them starts before an agent asks for it."""
+    pins = Pins(ground.database, audit, me=str(ground.key.did), wall_ms=lambda: now().wall_ms)
+    hidden = [str(path) for path in (home.path, home.socket_path.parent)]
+    return Servers(config.agents, pins, hidden=hidden, environ=environment(), client=None)
+
+
 def _supervisor(
     config: Config, home: Home, ground: Ground, ports: Ports, trust: TrustBook
 ) -> Supervisor:
@@ -206,6 +248,7 @@ def _supervisor(
         resolve=lambda petname: _did_of(trust, petname),
         wall_ms=lambda: now().wall_ms,
         random_bytes=secrets.token_bytes,
+        risks=config.risks,
         did_of=lambda name: str(ground.key.derive_agent(name, AGENT_GENERATION).did),
         hidden=[str(home.path)],
     )

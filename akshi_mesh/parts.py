@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from akshi_mesh.approvals.desk import ApprovalDesk
 from akshi_mesh.audit.log import AuditLog
 from akshi_mesh.audit.notary import Notary
 from akshi_mesh.config.model import Config
 from akshi_mesh.home import Home
+from akshi_mesh.mcp.servers import Servers
 from akshi_mesh.reserve import Reserve
 from akshi_mesh.secrets.start import Secrets
+from akshi_mesh.spend.purse import Purse
 from akshi_mesh.switchboard import Switchboard
 from akshi_mesh.transport.address import Address
 from akshi_mesh.transport.links import Links
@@ -50,6 +53,9 @@ class Parts:
     notary: Notary
     reserve: Reserve
     secrets: Secrets
+    approvals: ApprovalDesk
+    purse: Purse
+    tools: Servers
     host: HostReport
     refusal: str | None
     started: Moment
