@@ -7,31 +7,36 @@ from akshi_mesh.api.shapes import Done
 from akshi_mesh.api.shapes_secrets import SecretInfo
 
 
-class _Caller(Protocol):
+class Caller(Protocol):
+    """A `Client`, as far as it is needed here."""
+
     def call(self, operation: str, /, *, timeout_s: float = ..., **arguments: object) -> Any: ...
 
 
 class SecretCalls:
-    """Part of `Client`."""
+    """The desk of a running node, under the names that `Desk` has."""
 
-    def secrets_set(
-        self: _Caller,
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def set(
+        self,
         name: str,
         value: str,
         *,
-        endpoints: Sequence[str],
-        methods: Sequence[str],
-        header: str | None,
-        format: str | None,
-        agent: str | None,
-        key: str | None,
+        endpoints: Sequence[str] = (),
+        methods: Sequence[str] = (),
+        header: str | None = None,
+        format: str | None = None,
+        agent: str | None = None,
+        key: str | None = None,
     ) -> list[SecretInfo]:
-        answer = self.call(
+        answer = self._caller.call(
             "secrets_set",
             name=name,
             value=value,
-            endpoints=list(endpoints),
-            methods=list(methods),
+            endpoints=[*endpoints],
+            methods=[*methods],
             header=header,
             format=format,
             agent=agent,
@@ -39,23 +44,23 @@ class SecretCalls:
         )
         return cast(list[SecretInfo], answer)
 
-    def secrets_rotate(self: _Caller, name: str, value: str) -> list[SecretInfo]:
-        return cast(list[SecretInfo], self.call("secrets_rotate", name=name, value=value))
+    def rotate(self, name: str, value: str) -> list[SecretInfo]:
+        return cast(list[SecretInfo], self._caller.call("secrets_rotate", name=name, value=value))
 
-    def secrets_remove(self: _Caller, name: str) -> Done:
-        return cast(Done, self.call("secrets_remove", name=name))
+    def remove(self, name: str) -> Done:
+        return cast(Done, self._caller.call("secrets_remove", name=name))
 
-    def secrets_list(self: _Caller) -> list[SecretInfo]:
-        return cast(list[SecretInfo], self.call("secrets_list"))
+    def listed(self) -> list[SecretInfo]:
+        return cast(list[SecretInfo], self._caller.call("secrets_list"))
 
-    def secrets_revoke(
-        self: _Caller, name: str, *, agent: str | None, endpoint: str | None
+    def revoke(
+        self, name: str, *, agent: str | None = None, endpoint: str | None = None
     ) -> list[SecretInfo]:
-        answer = self.call("secrets_revoke", name=name, agent=agent, endpoint=endpoint)
+        answer = self._caller.call("secrets_revoke", name=name, agent=agent, endpoint=endpoint)
         return cast(list[SecretInfo], answer)
 
-    def secrets_restore(
-        self: _Caller, name: str, *, agent: str | None, endpoint: str | None
+    def restore(
+        self, name: str, *, agent: str | None = None, endpoint: str | None = None
     ) -> list[SecretInfo]:
-        answer = self.call("secrets_restore", name=name, agent=agent, endpoint=endpoint)
+        answer = self._caller.call("secrets_restore", name=name, agent=agent, endpoint=endpoint)
         return cast(list[SecretInfo], answer)

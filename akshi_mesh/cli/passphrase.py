@@ -4,6 +4,7 @@ import getpass
 import os
 import stat
 import sys
+import warnings
 from pathlib import Path
 
 from akshi_mesh.errors import Refused, UsageError
@@ -53,6 +54,32 @@ def ask_new() -> str:
     if getpass.getpass("once more: ") != first:
         raise UsageError("the two passphrases differ")
     return first
+
+
+def ask_value(name: str) -> str:
+    """The value of the secret `name`: typed twice and not shown, or all of stdin but its end.
+
+    Raises:
+        UsageError: nothing that can be a secret; the message holds none of it.
+    """
+    if sys.stdin.isatty():
+        with warnings.catch_warnings():
+            # A terminal that cannot be kept from showing it is no place to type it.
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            try:
+                value = getpass.getpass(f"value of {name}: ")
+                again = getpass.getpass("once more: ")
+            except getpass.GetPassWarning as failure:
+                raise UsageError("this terminal would show what is typed") from failure
+        if value != again:
+            raise UsageError("the two values differ")
+        return value
+    data = sys.stdin.buffer.read(_BYTES_MAX + 3)  # and the end of a line
+    try:
+        return data.removesuffix(b"\n").removesuffix(b"\r").decode("ascii")
+    except UnicodeDecodeError:
+        # Without the cause: that one holds the bytes.
+        raise UsageError("want a value of printable ASCII on one line") from None
 
 
 def _from_file(path: Path) -> str:
