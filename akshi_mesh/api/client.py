@@ -57,12 +57,16 @@ class _UnixConnection(http.client.HTTPConnection):
                 raise PermissionError(f"{self._path}: another user's process listens there")
 
 
-class Client(SecretCalls):
+class Client:
     """A node that runs on this machine. Every method raises `ControlError` as the node said it."""
 
     def __init__(self, socket_path: Path, *, token: str) -> None:
         self._path = socket_path
         self._token = token
+
+    @property
+    def secrets(self) -> SecretCalls:
+        return SecretCalls(self)
 
     @classmethod
     def at(cls, home: Home) -> Self:

@@ -20,6 +20,7 @@ from akshi_mesh.cli import (
     fsck,
     journal,
     run,
+    secrets,
     status,
     task,
     trust,
@@ -116,4 +117,5 @@ _join("task", "Tasks for agents, here and elsewhere.", task)
 _join("journal", "Journals: append, read, search, verify.", journal)
 why.register(app)
 fsck.register(app)
+_join("secrets", "Credentials that agents use and never see.", secrets)
 _join("audit", "The record of what agents did and were refused.", audit)
