@@ -10,11 +10,13 @@ from random import Random
 import trio
 
 from akshi_mesh.agent_ports import AgentLog, Diaries, Errands, Memory
-from akshi_mesh.approvals.table import SCHEMA as APPROVALS_SCHEMA
+from akshi_mesh.approvals.office import SCHEMA as APPROVALS_SCHEMA
+from akshi_mesh.approvals.office import ApprovalOffice, Around
 from akshi_mesh.attempts import Attempts
 from akshi_mesh.audit.log import SCHEMA as AUDIT_SCHEMA
 from akshi_mesh.audit.log import AuditLog
 from akshi_mesh.audit.notary import Notary
+from akshi_mesh.audit.trust_notes import noting
 from akshi_mesh.config.model import Config
 from akshi_mesh.home import Home
 from akshi_mesh.mcp.pins import SCHEMA as MCP_SCHEMA
@@ -100,6 +102,11 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
     network, me = config.mesh.network, key.public_key
     tables, view, search = TaskTables(database), View(database), Search(database)
     trust = TrustBook(home.path, now_ms=lambda: mesh.tasks.clock_high_ms(now()))
+    trust.reserve = reserve = Reserve(home.path / "reserve")
+    audit = AuditLog(
+        database, draw=secrets.token_bytes, wall_ms=lambda: now().wall_ms, reserve=reserve
+    )
+    trust.precede(noting(audit))
     agent_keys = {a.name: key.derive_agent(a.name, AGENT_GENERATION) for a in config.agents}
     random = Random(secrets.randbits(128))  # noqa: S311 - jitter only
     switchboard = Switchboard(me=me, wall_ms=lambda: now().wall_ms)
@@ -114,23 +121,28 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         wall_ms=lambda: now().wall_ms,
         random=random,
     )
-    reserve = Reserve(home.path / "reserve")
-    audit = AuditLog(
-        database, draw=secrets.token_bytes, wall_ms=lambda: now().wall_ms, reserve=reserve
-    )
     held = Secrets.over(
         ground.vault, config, database=database, audit=audit, now_ms=lambda: now().wall_ms
     )
     reach = powers(
         config,
         held.broker,
-        me=me,
         database=database,
         audit=audit,
-        trust=trust,
         clock=now,
         reserve=reserve,
     )
+    around = Around(
+        key=key,
+        network=network,
+        is_trusted=lambda peer: trust.lookup(peer) is not None,
+        send=switchboard.send,
+        clock=now,
+        stored_ms=tables.clock_high_ms(),
+        nonce=_nonce,
+        draw=secrets.token_bytes,
+    )
+    approvals = ApprovalOffice(database, audit, config.approval, around)
     diaries = Diaries(mesh, view, search, lambda name: agent_keys[name].public_key, now)
     databases = Databases(home.databases_path, durability=config.mesh.durability)
     errands = Errands(mesh, tables, switchboard, now, Waits(policy.slots))
@@ -140,7 +152,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         diaries,
         audit,
         AgentLog(),
-        approvals=reach.approvals,
+        approvals=approvals.desk,
         purse=reach.purse,
         http=reach.fetcher,
         secrets=held.broker,
@@ -152,7 +164,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         database, trust, linked=lambda: switchboard.is_linked, is_author=view.is_author
     )
     attempts = Attempts(mesh, supervisor, databases, now)
-    switchboard.connect(mesh, links, attempts, revocations)
+    switchboard.connect(mesh, links, attempts, revocations, approvals)
     effects = TrustEffects(me=me, mesh=mesh, links=links)
     trust.listen(effects.changed)
     parts = Parts(
@@ -176,7 +188,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         notary=Notary(database, key, wall_ms=lambda: now().wall_ms),
         reserve=reserve,
         secrets=held,
-        approvals=reach.approvals,
+        approvals=approvals,
         purse=reach.purse,
         tools=tools,
         host=ground.host,
@@ -192,7 +204,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         switchboard.run,
         upkeep.run,
         held.broker.run,
-        reach.approvals.run,
+        approvals.run,
     ]
 
 

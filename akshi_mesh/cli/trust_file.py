@@ -1,5 +1,7 @@
 """The trust file of a home whose node does not run. Who changes it holds the home's lock."""
 
+import secrets
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,14 +25,15 @@ def add(
 ) -> TrustedInfo:
     """Trust `did`, or add to what it may do. Raises what `TrustStore.add` does."""
     public_key = Did.parse(did).public_key
-    store = load_trust(home).add(
+    before = load_trust(home)
+    store = before.add(
         public_key,
         petname=name,
         address=None if address is None else str(Address.parse(address)),
         rights=[Right.parse(text) for text in allow],
         until_ms=until_ms,
     )
-    save_trust(home, store)
+    _save(home, before, store)
     trusted = store.get(public_key)
     assert trusted is not None, "it was just added"
     return info(trusted, now_ms=0)
@@ -66,7 +69,7 @@ def shown(store: TrustStore, public_key: bytes, *, now_ms: int) -> TrustedInfo:
 
 def remove(home: Path, who: str) -> None:
     store = load_trust(home)
-    save_trust(home, store.remove(find(store, who)))
+    _save(home, store, store.remove(find(store, who)))
 
 
 def revoke(home: Path, revocation: bytes, *, network: str) -> str:
@@ -75,7 +78,8 @@ def revoke(home: Path, revocation: bytes, *, network: str) -> str:
     from sync.store.database import Database
 
     public_key = open_revocation(revocation, network=network)
-    save_trust(home, load_trust(home).revoke(public_key))
+    store = load_trust(home)
+    _save(home, store, store.revoke(public_key))
     # The node finds the proof there, and passes it on once it runs.
     database = Database.open(str(home / "node.db"), schemas=[SCHEMA])
     try:
@@ -87,7 +91,29 @@ def revoke(home: Path, revocation: bytes, *, network: str) -> str:
 
 def accept_fork(home: Path, who: str) -> None:
     store = load_trust(home)
-    save_trust(home, store.with_accepted_fork(find(store, who)))
+    _save(home, store, store.with_accepted_fork(find(store, who)))
+
+
+def _save(home: Path, before: TrustStore, after: TrustStore) -> None:
+    """Write a change that the audit log has taken first."""
+    from akshi_mesh.audit.log import SCHEMA, AuditLog
+    from akshi_mesh.audit.trust_notes import noting
+    from akshi_mesh.reserve import Reserve
+    from sync.store.database import Database
+
+    reserve = Reserve(home / "reserve")
+    database = Database.open(str(home / "node.db"), schemas=SCHEMA)
+    try:
+        audit = AuditLog(
+            database,
+            draw=secrets.token_bytes,
+            wall_ms=lambda: time.time_ns() // 1_000_000,
+            reserve=reserve,
+        )
+        noting(audit)(before, after)
+    finally:
+        database.close()
+    save_trust(home, after)
 
 
 def did_of_name(home: Path, who: str) -> str:
