@@ -61,8 +61,11 @@ def grants(policy: JailPolicy) -> list[Grant]:
     asked += [(path, landlock.READ) for path in policy.read]
     asked += [(path, landlock.CHANGE) for path in policy.write]
     hidden = [os.path.realpath(path) for path in policy.hidden]
+    writable = [os.path.realpath(path) for path in policy.write]
     found: dict[str, Grant] = {}
     for path, rights in asked:
+        if _passes_through(path, writable):
+            continue
         real = os.path.realpath(path)
         if not os.path.exists(real):
             raise CannotJail(f"nothing at {path}")
@@ -73,13 +76,19 @@ def grants(policy: JailPolicy) -> list[Grant]:
         # A path that may be written is not executed, however often it is named.
         both = landlock.CHANGE if landlock.CHANGE in (before.rights, rights) else rights
         found[real] = Grant(real, both | (before.rights if both != landlock.CHANGE else 0), links)
-    writable = [grant.path for grant in found.values() if grant.may_write]
-    kept = [
-        grant
-        for grant in found.values()
-        if not any(_is_below(grant.path, path) and grant.path != path for path in writable)
-    ]
-    return sorted(kept, key=lambda grant: (grant.path.count("/"), grant.path))
+    return sorted(found.values(), key=lambda grant: (grant.path.count("/"), grant.path))
+
+
+def _passes_through(path: str, writable: list[str]) -> bool:
+    """Whether a name on the way to `path` lies below one of `writable`."""
+    name = os.path.abspath(path)
+    while name != "/":
+        parent, last = os.path.split(name)
+        place = os.path.join(os.path.realpath(parent), last)
+        if any(place != above and _is_below(place, above) for above in writable):
+            return True
+        name = parent
+    return False
 
 
 def is_covered(grant: Grant, earlier: list[Grant]) -> bool:
