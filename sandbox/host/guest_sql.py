@@ -23,7 +23,7 @@ from sandbox.fault import FaultCode
 from sandbox.host.sql_fence import PAGE_BYTES, READS, WRITES, Fence
 from sandbox.sql import ANSWER_BYTES_MAX, HIDDEN_TABLE, Statement, json_row, json_table
 
-STEPS_ASKED = 200  # between two looks at time and memory; each may make one value
+STEPS_ASKED = 25  # between two looks at time and memory; each may take 45 ms or make one value
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 OVERHEAD_BYTES = 128  # of an answer, beside names and rows
 
@@ -41,7 +41,7 @@ class Limits:
     """What one statement, and one database, may cost.
 
     Attributes:
-        steps: of SQLite's machine, a statement (measured: 20 to 60 million a second).
+        steps: of SQLite's machine, a statement (measured: 30 to 50 million a second).
         wall_s: a statement.
         memory_bytes: that SQLite may take on top of what it held when the statement began;
             all statements that run at the same time share it.
