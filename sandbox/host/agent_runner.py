@@ -29,6 +29,7 @@ from sandbox.errors import (
     AuditUnavailable,
     CompileFailed,
     JailMissing,
+    PortRefused,
     ZygoteLost,
 )
 from sandbox.host.attempt import Attempt
@@ -225,6 +226,8 @@ class AgentRunner:
                 del self.sessions[task.id]
                 self._give_back(worker, whose, is_whole=is_whole)
             if not isinstance(outcome, Broken):
+                if session.attempt.has_asked and not isinstance(outcome, Interrupted):
+                    self._withdraw(task)
                 if session.ending in (Ending.TIMEOUT, Ending.CANCELLED):
                     self._record_kill(session.ending, task)
                 return outcome
@@ -354,6 +357,16 @@ class AgentRunner:
             _dismiss(worker)
         self._warm.clear()
         self._fresh.clear()
+
+    def _withdraw(self, task: TaskRun) -> None:
+        """Nobody waits for a person any more; what was answered already stays as it is."""
+        approvals = self._desk.boundary.ports.approvals
+        assert approvals is not None, "somebody was asked"
+        try:
+            approvals.withdraw(task.id, "the task has ended")
+        except (PortRefused, AuditUnavailable) as trouble:
+            # It expires by itself; until then a yes to it is good for nothing.
+            self._desk.boundary.ports.log.note("approval.not_withdrawn", why=str(trouble))
 
     def _record_kill(self, ending: Ending, task: TaskRun) -> None:
         # The kill has happened; a log that is full must not bring the worker back.
