@@ -13,6 +13,7 @@ from akshi_mesh.agent_ports import AgentLog, Diaries, Errands, Memory
 from akshi_mesh.approvals.office import SCHEMA as APPROVALS_SCHEMA
 from akshi_mesh.approvals.office import ApprovalOffice, Around
 from akshi_mesh.attempts import Attempts
+from akshi_mesh.audit.keeper import Keeper
 from akshi_mesh.audit.log import SCHEMA as AUDIT_SCHEMA
 from akshi_mesh.audit.log import AuditLog
 from akshi_mesh.audit.notary import Notary
@@ -198,6 +199,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
     )
     upkeep = Upkeep(parts, effects)
     return parts, [
+        Keeper.over(parts).run,
         tools.run,
         supervisor.run,
         attempts.run,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from akshi_mesh.approvals.desk import ApprovalDesk
+from akshi_mesh.approvals.office import ApprovalOffice
 from akshi_mesh.audit.log import AuditLog
 from akshi_mesh.audit.notary import Notary
 from akshi_mesh.config.model import Config
@@ -53,7 +53,7 @@ class Parts:
     notary: Notary
     reserve: Reserve
     secrets: Secrets
-    approvals: ApprovalDesk
+    approvals: ApprovalOffice
     purse: Purse
     tools: Servers
     host: HostReport

@@ -20,10 +20,13 @@ from typing import NoReturn
 import structlog
 import trio
 
+from akshi_mesh.approvals.errors import MalformedAnswer
+from akshi_mesh.approvals.office import ApprovalOffice
 from akshi_mesh.attempts import Attempts
 from akshi_mesh.revocations import Revocations
 from akshi_mesh.transport.links import Links
 from identity.did import Did
+from identity.envelope import Envelope
 from sandbox.budget import Budget
 from sync.errors import StoreBusy, StoreFull, StoreReadOnly
 from sync.mesh import Mesh
@@ -63,13 +66,19 @@ class Switchboard:
         self._owed: deque[tuple[bytes, Callable[[], None]]] = deque()
 
     def connect(
-        self, mesh: Mesh, links: Links, attempts: Attempts, revocations: Revocations
+        self,
+        mesh: Mesh,
+        links: Links,
+        attempts: Attempts,
+        revocations: Revocations,
+        approvals: ApprovalOffice,
     ) -> None:
         """Plug in those it stands between; once, before `run`."""
         self._mesh = mesh
         self._links = links
         self._attempts = attempts
         self._revocations = revocations
+        self._approvals = approvals
 
     async def run(
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -132,17 +141,20 @@ class Switchboard:
         self.is_linked.add(peer)
         self._about_link(peer, partial(self._mesh.link_up, peer))
         self._revocations.greet(peer, self.send)
+        self._approvals.greet(peer)
 
     def link_down(self, peer: bytes, why: str) -> None:
         log.info("link.down", did=str(Did(peer)), why=why)
         self.is_linked.discard(peer)
         self._revocations.part(peer)
+        self._approvals.part(peer)
         # What is owed of a link that has ended is nobody's business any more.
         self._owed = deque((whose, tell) for whose, tell in self._owed if whose != peer)
         self._about_link(peer, partial(self._mesh.link_down, peer))
 
     def link_room(self, peer: bytes) -> None:
         self._revocations.go_on(peer, self.send)
+        self._approvals.go_on(peer)
         self._about_link(peer, partial(self._mesh.link_room, peer))
 
     def _about_link(self, peer: bytes, tell: Callable[[], None]) -> None:
@@ -228,6 +240,15 @@ class Switchboard:
     def revoked(self, author: bytes, revocation: bytes) -> None:
         if not self._revocations.take(author, revocation, self.send):
             self._count("a revocation of a key that nobody here knows")
+
+    def for_people(self, peer: bytes, opened: Envelope) -> None:
+        try:
+            why = self._approvals.take(peer, opened)
+        except MalformedAnswer as wrong:
+            self.misbehaved(peer, str(wrong), forged=False)
+            return
+        if why is not None:
+            self.refused(peer, why)
 
     def flush_soon(self) -> None:
         # Most transactions leave nothing to flush, and a turn of `run` costs 60 µs (measured).

@@ -34,6 +34,7 @@ ENVELOPE_BYTES_MAX: Final = 60 * 1024  # one record of the transport holds it
 SKEW_MS: Final = 5 * 60 * 1000  # how far an honest author's clock may be ahead of ours
 TASK_LIFE_MS_MAX: Final = 7 * 24 * 3600 * 1000
 GRANT_LIFE_MS_MAX: Final = 24 * 3600 * 1000
+APPROVAL_LIFE_MS_MAX: Final = 25 * 3600 * 1000  # the longest question, and an hour for its end
 NONCE_BYTES: Final = 16
 ID_BYTES: Final = 32
 TOPIC_BYTES_MAX: Final = 255
@@ -58,6 +59,8 @@ class Kind(enum.Enum):
     ATTESTATION = "attestation"
     REVOCATION = "revocation"
     GRANT = "grant"
+    APPROVAL_REQUEST = "approval-request"
+    APPROVAL = "approval"
 
     # Members are one of a kind. Enum hashes their names, in Python, at each look-up.
     __hash__ = object.__hash__
@@ -87,6 +90,8 @@ _RULES: Final = {
     Kind.ATTESTATION: _Rule(must_expire=True),
     Kind.REVOCATION: _Rule(never_expires=True),
     Kind.GRANT: _Rule(direct=True, must_expire=True, life_ms_max=GRANT_LIFE_MS_MAX),
+    Kind.APPROVAL_REQUEST: _Rule(direct=True, must_expire=True, life_ms_max=APPROVAL_LIFE_MS_MAX),
+    Kind.APPROVAL: _Rule(direct=True, must_expire=True, life_ms_max=APPROVAL_LIFE_MS_MAX),
 }
 
 

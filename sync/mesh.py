@@ -41,7 +41,8 @@ from sync.store.database import Database
 Effect = task_events.Effect | journal_events.Effect
 # About tasks, and only from the peer whose link they came over.
 _ACKNOWLEDGED = {Kind.TASK, Kind.RESULT, Kind.CANCEL}
-_DIRECT = {Kind.TASK, Kind.RECEIPT, Kind.PROGRESS, Kind.RESULT, Kind.CANCEL}
+_PEOPLE = {Kind.APPROVAL_REQUEST, Kind.APPROVAL}  # one person's question, another's answer
+_DIRECT = {Kind.TASK, Kind.RECEIPT, Kind.PROGRESS, Kind.RESULT, Kind.CANCEL} | _PEOPLE
 
 
 class Voice(Protocol):
@@ -68,6 +69,9 @@ class Voice(Protocol):
 
     def revoked(self, author: bytes, revocation: bytes) -> None:
         """The owner of `author` took that key back, and proved it."""
+
+    def for_people(self, peer: bytes, opened: envelope.Envelope) -> None:
+        """A question to a person, or the answer of one, that `peer` itself has signed."""
 
     def flush_soon(self) -> None:
         """Call `Mesh.flush` when what is at hand has been taken in."""
@@ -288,6 +292,9 @@ class Mesh:
             id_ = envelope.envelope_id(data, network=self._network)
             ahead_min = round((early.issued_ms - now.wall_ms) / 60_000)
             return (task_events.CameEarly(peer, id_, ahead_min),)
+        if kind in _PEOPLE:
+            self._voice.for_people(peer, opened)
+            return ()
         return (task_events.EnvelopeArrived(peer, opened),)
 
     # --- speech ---------------------------------------------------------------------------------

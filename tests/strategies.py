@@ -14,7 +14,7 @@ from identity import (
     Trusted,
     TrustStore,
 )
-from identity.envelope import GRANT_LIFE_MS_MAX, TASK_LIFE_MS_MAX, Kind
+from identity.envelope import APPROVAL_LIFE_MS_MAX, GRANT_LIFE_MS_MAX, TASK_LIFE_MS_MAX, Kind
 
 UINT_MAX = (1 << 64) - 1
 
@@ -117,7 +117,9 @@ def trust_stores(draw: st.DrawFn) -> TrustStore:
 # --- envelopes ------------------------------------------------------------------------------------
 
 ANSWERS = (Kind.PROGRESS, Kind.RESULT, Kind.CANCEL)
-DIRECT = (Kind.TASK, Kind.RECEIPT, Kind.GRANT, *ANSWERS)
+PEOPLE = (Kind.APPROVAL_REQUEST, Kind.APPROVAL)
+DIRECT = (Kind.TASK, Kind.RECEIPT, Kind.GRANT, *PEOPLE, *ANSWERS)
+LIVES_MS = {Kind.GRANT: GRANT_LIFE_MS_MAX, **dict.fromkeys(PEOPLE, APPROVAL_LIFE_MS_MAX)}
 
 
 @st.composite
@@ -131,10 +133,10 @@ def sealed_fields(draw: st.DrawFn, kind: Kind | None = None) -> dict[str, object
         "nonce": draw(nonces),
         "issued_ms": issued_ms,
     }
-    if kind in (Kind.TASK, Kind.ATTESTATION, Kind.GRANT) or (
+    if kind in (Kind.TASK, Kind.ATTESTATION, *LIVES_MS) or (
         kind is not Kind.REVOCATION and draw(st.booleans())
     ):
-        life_ms_max = GRANT_LIFE_MS_MAX if kind is Kind.GRANT else TASK_LIFE_MS_MAX
+        life_ms_max = LIVES_MS.get(kind, TASK_LIFE_MS_MAX)
         fields["expires_ms"] = issued_ms + draw(st.integers(1, life_ms_max))
     if kind in DIRECT or draw(st.booleans()):
         fields["audience"] = draw(public_keys)

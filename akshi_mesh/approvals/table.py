@@ -68,6 +68,11 @@ class ApprovalTable:
         found = self._database.value("SELECT record FROM approvals WHERE id = ?", (id,))
         return None if found is None else Approval.from_cbor(found)
 
+    def readable(self, id: str) -> Approval | None:
+        """As `get`, and None for a row that cannot be read."""
+        found = self._read("SELECT record FROM approvals WHERE id = ?", (id,))
+        return found[0] if found else None
+
     def called(self, prefix: str) -> list[str]:
         """The ids that begin so, at most two: one is an answer, two are a question."""
         rows = self._database.rows(

@@ -15,6 +15,7 @@ from akshi_mesh.transport.address import Address
 from akshi_mesh.waits import Waits
 from identity.attestation import attest
 from identity.cid import wasm_cid
+from identity.envelope import Envelope
 from sync.author import Author
 from sync.clock import Moment
 from sync.mesh import Mesh
@@ -346,3 +347,6 @@ class Process:
 
     def revoked(self, author: bytes, revocation: bytes) -> None:
         """Nobody here revokes a key."""
+
+    def for_people(self, peer: bytes, opened: Envelope) -> None:
+        """There are no people here."""

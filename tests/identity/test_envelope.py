@@ -20,7 +20,7 @@ from identity.errors import (
     UnknownKind,
     WrongAudience,
 )
-from tests.strategies import ANSWERS, DIRECT, key_of, networks, sealed_fields, signing_keys
+from tests.strategies import ANSWERS, DIRECT, LIVES_MS, key_of, networks, sealed_fields, signing_keys
 
 AUTHOR, ME, OTHER = key_of(1), key_of(2), key_of(3)
 NOW_MS = 1_800_000_000_000
@@ -170,7 +170,7 @@ def test_every_field_of_another_type_or_size_is_refused(kind: Kind, field: int) 
 REQUIRED = {
     kind: {1, 4, 7}
     | ({2} if kind in DIRECT else set())
-    | ({5} if kind in (Kind.TASK, Kind.ATTESTATION, Kind.GRANT) else set())
+    | ({5} if kind in (Kind.TASK, Kind.ATTESTATION, *LIVES_MS) else set())
     | ({6} if kind in ANSWERS else set())
     for kind in Kind
 }

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from identity import envelope
-from identity.envelope import Kind
+from identity.envelope import Envelope, Kind
 from identity.keys import SigningKey
 from identity.revocation import seal_revocation
 from sync.author import Author
@@ -60,6 +60,7 @@ class Heard:
         self.misdeeds: list[tuple[bytes, bool]] = []
         self.refusals: list[str] = []
         self.revocations: list[bytes] = []
+        self.for_people_heard: list[tuple[bytes, bytes]] = []
         self.started: list[bytes] = []
         self.takes = True
 
@@ -87,6 +88,9 @@ class Heard:
 
     def revoked(self, author: bytes, revocation: bytes) -> None:
         self.revocations.append(author)
+
+    def for_people(self, peer: bytes, opened: Envelope) -> None:
+        self.for_people_heard.append((peer, opened.body))
 
     def flush_soon(self) -> None: ...
 
@@ -139,7 +143,9 @@ def alice() -> Node:
     return node
 
 
-def sealed(kind: Kind, *, key: SigningKey = BOB, network: str = NETWORK) -> bytes:
+def sealed(
+    kind: Kind, *, key: SigningKey = BOB, network: str = NETWORK, audience: SigningKey = ALICE
+) -> bytes:
     return envelope.seal(
         key,
         kind=kind,
@@ -148,7 +154,7 @@ def sealed(kind: Kind, *, key: SigningKey = BOB, network: str = NETWORK) -> byte
         nonce=bytes(16),
         issued_ms=NOW.wall_ms,
         expires_ms=NOW.wall_ms + 1_000,
-        audience=ALICE.public_key,
+        audience=audience.public_key,
         in_reply_to=None if kind in (Kind.TASK, Kind.RECEIPT) else bytes(32),
     )
 
@@ -253,6 +259,20 @@ def test_a_revocation_may_be_passed_on_by_anybody(alice: Node) -> None:
     data = seal_revocation(lost, network=NETWORK, nonce=bytes(16), issued_ms=1)
     alice.mesh.message(BOB.public_key, ENVELOPE, data)
     assert alice.heard.revocations == [lost.public_key]
+
+
+@pytest.mark.parametrize("kind", [Kind.APPROVAL_REQUEST, Kind.APPROVAL])
+def test_what_is_for_people_is_handed_on_once_it_is_proven(alice: Node, kind: Kind) -> None:
+    good = sealed(kind)
+    alice.mesh.message(BOB.public_key, ENVELOPE, good)
+    assert alice.heard.for_people_heard == [(BOB.public_key, b"\xa0")]
+    carol = SigningKey.from_seed(b"c" * 32)
+    alice.mesh.message(carol.public_key, ENVELOPE, good)
+    alice.mesh.message(BOB.public_key, ENVELOPE, good[:-1] + bytes([good[-1] ^ 1]))
+    alice.mesh.message(BOB.public_key, ENVELOPE, sealed(kind, audience=carol))
+    assert len(alice.heard.for_people_heard) == 1
+    assert alice.heard.misdeeds == [(carol.public_key, False), (BOB.public_key, True)]
+    assert len(alice.heard.refusals) == 1
 
 
 def test_an_expired_envelope_is_refused_and_the_link_kept(alice: Node) -> None:
