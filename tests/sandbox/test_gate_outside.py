@@ -1,0 +1,399 @@
+"""What cannot be taken back happens at most once, is paid for at most once, and only as approved."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from sandbox.agent_spec import AgentSpec
+from sandbox.approvals import (
+    ApprovalRule,
+    Approved,
+    Decision,
+    Denied,
+    TimedOut,
+    TooMany,
+    Withdrawn,
+)
+from sandbox.audit import Event
+from sandbox.capability import Capability
+from sandbox.endpoint import EndpointRule
+from sandbox.errors import AuditUnavailable, Nondeterministic, PortRefused
+from sandbox.fault import Fault, FaultCode
+from sandbox.gate import (
+    BEGUN,
+    Ask,
+    Begin,
+    Commit,
+    Conclude,
+    Consume,
+    Perform,
+    Recall,
+    Record,
+    Remember,
+    Reserve,
+    RollBack,
+    Settle,
+    host_call,
+)
+from sandbox.kept import Answer
+from sandbox.policy import NeedApproval, State, decide
+from sandbox.ports import Remembered
+from sandbox.request import Request, read_request
+from sandbox.spend import Account, Cost, Money, SpendPolicy
+from tests.playbook import play
+from tests.sandbox.fakes import spec
+from tests.sandbox.test_gate import FULL, STATE, Conversation, told
+
+URL = "https://api.example.com/v1"
+FETCH = read_request(2, "http-fetch.fetch", (f'{{"url":"{URL}"}}',))
+CHARGE = read_request(
+    2,
+    "spend.charge",
+    ('{"amount_micros":500000,"currency":"EUR","rail":"ledger","payee":"shop"}',),
+)
+QUERY = read_request(2, "database.query", ("SELECT 1", ""))
+NEVER = {capability: ApprovalRule("never") for capability in Capability}
+ALWAYS = {capability: ApprovalRule("always") for capability in Capability}
+COST = Cost(Money(500_000, "EUR"), "ledger", "shop")
+PRICED = replace(STATE, cost=COST)
+BUDGET = SpendPolicy(Money(2_000_000, "EUR"), rails=("ledger",))
+UNRECORDED = Fault(FaultCode.UNAVAILABLE, "the audit log of this node cannot be written")
+LOST = Fault(FaultCode.UNKNOWN, "it was done, and its outcome could not be recorded")
+
+
+def agent(**changes: object) -> AgentSpec:
+    return spec(
+        endpoints=(EndpointRule.parse("api.example.com"),),
+        spend=BUDGET,
+        **{"approval": NEVER, **changes},
+    )
+
+
+def answer(
+    request: Request,
+    conversation: Conversation,
+    config: AgentSpec | None = None,
+    states: Sequence[State] = (STATE,),
+) -> Answer:
+    return play(told(host_call(request, config or agent()), states), conversation)
+
+
+def begun(request: Request, *, durable: bool = False) -> Conversation:
+    return [
+        (Recall(2), None),
+        (Begin(durable), None),
+        (Record(Event.ALLOWED, request), True),
+        (Remember(request, BEGUN), None),
+        (Commit(), None),
+    ]
+
+
+def test_begun_is_remembered_before_anything_leaves() -> None:
+    heard = answer(
+        FETCH,
+        [
+            *begun(FETCH),
+            (Perform(FETCH, URL), '{"status":200}'),
+            (Begin(), None),
+            (Settle(FETCH, None), None),
+            (Record(Event.DONE, FETCH), True),
+            (Conclude(FETCH, b'o{"status":200}'), None),
+            (Commit(), None),
+        ],
+    )
+    assert heard == '{"status":200}'
+
+
+@pytest.mark.parametrize(
+    ("code", "event"),
+    [(FaultCode.UNKNOWN, Event.UNKNOWN), (FaultCode.UNAVAILABLE, Event.FAILED)],
+)
+def test_an_act_that_fails_is_concluded_with_its_fault(code: FaultCode, event: Event) -> None:
+    refused = PortRefused(code, "the server went away")
+    heard = answer(
+        FETCH,
+        [
+            *begun(FETCH),
+            (Perform(FETCH, URL), refused),
+            (Begin(), None),
+            (Settle(FETCH, refused.fault), None),
+            (Record(event, FETCH, refused.fault), True),
+            (Conclude(FETCH, f"f{code.value} the server went away".encode()), None),
+            (Commit(), None),
+        ],
+    )
+    assert heard == refused.fault
+
+
+@pytest.mark.parametrize("failure", [FULL, PortRefused(FaultCode.UNAVAILABLE, "disk full")])
+def test_an_outcome_that_cannot_be_kept_is_unknown_to_the_guest(failure: Exception) -> None:
+    heard = answer(
+        FETCH,
+        [
+            *begun(FETCH),
+            (Perform(FETCH, URL), "{}"),
+            (Begin(), None),
+            (Settle(FETCH, None), None),
+            (Record(Event.DONE, FETCH), failure),
+            (RollBack(), None),
+        ],
+    )
+    assert heard == LOST
+
+
+@pytest.mark.parametrize("failure", [FULL, PortRefused(FaultCode.UNAVAILABLE, "disk full"), False])
+def test_no_record_no_act(failure: object) -> None:
+    fault = {
+        AuditUnavailable: UNRECORDED,
+        PortRefused: Fault(FaultCode.UNAVAILABLE, "disk full"),
+        bool: Fault(FaultCode.RATE_LIMITED, "the audit budget of this agent is spent"),
+    }[type(failure)]
+    kept = f"f{fault.code.value} {fault.why}".encode()
+    record: Conversation = []
+    if isinstance(failure, PortRefused):
+        record = [(Record(Event.FAILED, FETCH, fault), True)]
+    heard = answer(
+        FETCH,
+        [
+            (Recall(2), None),
+            (Begin(), None),
+            (Record(Event.ALLOWED, FETCH), failure),
+            (RollBack(), None),
+            *record,
+            (Remember(FETCH, kept), None),
+        ],
+    )
+    assert heard == fault
+
+
+def test_a_price_is_reserved_before_and_settled_after() -> None:
+    heard = answer(
+        CHARGE,
+        [
+            (Recall(2), None),
+            (Begin(durable=True), None),
+            (Record(Event.ALLOWED, CHARGE), True),
+            (Reserve(CHARGE, PRICED), None),
+            (Remember(CHARGE, BEGUN), None),
+            (Commit(), None),
+            (Perform(CHARGE, ""), "{}"),
+            (Begin(durable=True), None),
+            (Settle(CHARGE, None), None),
+            (Record(Event.DONE, CHARGE), True),
+            (Conclude(CHARGE, b"o{}"), None),
+            (Commit(), None),
+        ],
+        states=[PRICED],
+    )
+    assert heard == "{}"
+
+
+def test_what_cannot_be_reserved_is_not_paid() -> None:
+    refused = PortRefused(FaultCode.BUDGET_EXCEEDED, "budget_exceeded: 2.00EUR a day")
+    heard = answer(
+        CHARGE,
+        [
+            (Recall(2), None),
+            (Begin(durable=True), None),
+            (Record(Event.ALLOWED, CHARGE), True),
+            (Reserve(CHARGE, PRICED), refused),
+            (RollBack(), None),
+            (Record(Event.FAILED, CHARGE, refused.fault), True),
+            (Remember(CHARGE, b"fbudget-exceeded budget_exceeded: 2.00EUR a day"), None),
+        ],
+        states=[PRICED],
+    )
+    assert heard == refused.fault
+
+
+# A person's word.
+
+
+def asked(request: Request, config: AgentSpec, decision: object) -> Conversation:
+    verdict = decide(config, request, STATE)
+    assert isinstance(verdict, NeedApproval)
+    return [
+        (Recall(2), None),
+        (Record(Event.ASKED, request), True),
+        (Ask(request, verdict), decision),
+    ]
+
+
+def test_an_approval_is_used_up_before_the_act_and_on_the_disk() -> None:
+    config = agent(approval=ALWAYS)
+    heard = answer(
+        FETCH,
+        [
+            *asked(FETCH, config, Approved("apr-1")),
+            (Begin(durable=True), None),
+            (Record(Event.ALLOWED, FETCH), True),
+            (Consume(FETCH, "apr-1"), None),
+            (Remember(FETCH, BEGUN), None),
+            (Commit(), None),
+            (Perform(FETCH, URL), "{}"),
+            (Begin(), None),
+            (Settle(FETCH, None), None),
+            (Record(Event.DONE, FETCH), True),
+            (Conclude(FETCH, b"o{}"), None),
+            (Commit(), None),
+        ],
+        config,
+    )
+    assert heard == "{}"
+
+
+@pytest.mark.parametrize(
+    ("decision", "fault"),
+    [
+        (Denied(), Fault(FaultCode.APPROVAL_DENIED, "approval_denied")),
+        (Denied("not today"), Fault(FaultCode.APPROVAL_DENIED, "approval_denied: not today")),
+        (
+            TimedOut(),
+            Fault(FaultCode.APPROVAL_TIMEOUT, "approval_timeout: nobody said yes in time"),
+        ),
+        (
+            Withdrawn("stopped"),
+            Fault(FaultCode.CANCELLED, "the question was withdrawn: stopped"),
+        ),
+        (TooMany("8 wait already"), Fault(FaultCode.RATE_LIMITED, "8 wait already")),
+    ],
+)
+def test_without_a_yes_nothing_happens_and_the_guest_reads_why(
+    decision: Decision, fault: Fault
+) -> None:
+    config = agent(approval=ALWAYS)
+    heard = answer(
+        FETCH,
+        [
+            *asked(FETCH, config, decision),
+            (Record(Event.REFUSED, FETCH, fault), True),
+            (Remember(FETCH, f"f{fault.code.value} {fault.why}".encode()), None),
+        ],
+        config,
+    )
+    assert heard == fault
+
+
+def test_what_has_changed_while_a_person_thought_counts() -> None:
+    config, stopped = agent(approval=ALWAYS), replace(STATE, stopped="the node is stopping")
+    fault = Fault(FaultCode.CANCELLED, "the node is stopping")
+    heard = answer(
+        FETCH,
+        [
+            *asked(FETCH, config, Approved("apr-1")),
+            (Record(Event.REFUSED, FETCH, fault), True),
+            (Remember(FETCH, b"fcancelled the node is stopping"), None),
+        ],
+        config,
+        [STATE, stopped],
+    )
+    assert heard == fault
+
+
+def test_a_yes_to_something_else_is_none() -> None:
+    config = agent(approval=ALWAYS)
+    refused = PortRefused(FaultCode.APPROVAL_DENIED, "approval_denied: it was for something else")
+    heard = answer(
+        FETCH,
+        [
+            *asked(FETCH, config, Approved("apr-1")),
+            (Begin(durable=True), None),
+            (Record(Event.ALLOWED, FETCH), True),
+            (Consume(FETCH, "apr-1"), refused),
+            (RollBack(), None),
+            (Record(Event.FAILED, FETCH, refused.fault), True),
+            (
+                Remember(FETCH, b"fapproval-denied approval_denied: it was for something else"),
+                None,
+            ),
+        ],
+        config,
+    )
+    assert heard == refused.fault
+
+
+# Later attempts.
+
+
+def test_what_was_begun_and_cut_off_is_unknown_and_never_repeated() -> None:
+    cut_off = Fault(FaultCode.UNKNOWN, "an earlier attempt was cut off here; it is not repeated")
+    heard = answer(
+        FETCH,
+        [
+            (Recall(2), Remembered(FETCH.hash, BEGUN)),
+            (Begin(), None),
+            (Settle(FETCH, cut_off), None),
+            (Record(Event.UNKNOWN, FETCH, cut_off), True),
+            (Conclude(FETCH, f"funknown {cut_off.why}".encode()), None),
+            (Commit(), None),
+        ],
+    )
+    assert heard == cut_off
+
+
+def test_an_approved_look_that_was_cut_off_is_done_again_without_asking_twice() -> None:
+    config = agent(approval=ALWAYS)
+    heard = answer(
+        QUERY,
+        [
+            (Recall(2), Remembered(QUERY.hash, BEGUN)),
+            (Record(Event.ALLOWED, QUERY), True),
+            (Perform(QUERY, ""), "rows"),
+            (Begin(), None),
+            (Settle(QUERY, None), None),
+            (Record(Event.DONE, QUERY), True),
+            (Conclude(QUERY, b"h" + hashlib.sha256(b"rows").digest()), None),
+            (Commit(), None),
+        ],
+        config,
+    )
+    assert heard == "rows"
+
+
+def test_staged_acts_are_done_again_and_compared() -> None:
+    kept = Remembered(QUERY.hash, b"h" + hashlib.sha256(b"rows").digest())
+    again: Conversation = [(Recall(2), kept), (Record(Event.ALLOWED, QUERY), True)]
+    assert answer(QUERY, [*again, (Perform(QUERY, ""), "rows")]) == "rows"
+    with pytest.raises(Nondeterministic, match="has changed"):
+        answer(QUERY, [*again, (Perform(QUERY, ""), "other rows")])
+
+
+def test_the_record_says_why_and_at_what_risk() -> None:
+    script = host_call(CHARGE, agent())
+    step = next(script)
+    facts: dict[str, str] = {}
+    while not facts:
+        if isinstance(step, Record):
+            facts = dict(step.facts)
+            break
+        step = script.send(PRICED if "Consult" in type(step).__name__ else None)
+    assert facts["tier"] == "high"
+    assert facts["risk.spend.charge"] == "high 40"
+    assert (facts["price"], facts["payee"]) == ("0.50EUR", "shop")
+
+
+def test_a_cap_that_is_reached_denies_before_anybody_is_asked() -> None:
+    spent = replace(PRICED, account=Account(agent=(Money(1_600_000, "EUR"),)))
+    heard = answer(
+        CHARGE,
+        [
+            (Recall(2), None),
+            (
+                Record(
+                    Event.REFUSED,
+                    CHARGE,
+                    fault := Fault(
+                        FaultCode.BUDGET_EXCEEDED,
+                        "budget_exceeded: the agent may spend 2.00EUR a day",
+                    ),
+                ),
+                True,
+            ),
+            (Remember(CHARGE, f"f{fault.code.value} {fault.why}".encode()), None),
+        ],
+        agent(approval=ALWAYS),
+        [spent],
+    )
+    assert heard == fault
