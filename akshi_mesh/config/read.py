@@ -40,6 +40,7 @@ from akshi_mesh.config.section import Report, Section
 from akshi_mesh.transport.address import Address, PeerAddress
 from akshi_mesh.transport.errors import MalformedAddress
 from sandbox.agent_spec import NAME_PATTERN, AgentSpec
+from sandbox.secrets import SecretSource
 
 CONFIG_CHARS_MAX = 1 << 20  # 64 agents with 256 lines each fit many times over
 NETWORK_CHARS_MAX = 64
@@ -72,9 +73,9 @@ def read_config(
     sandbox = _read_sandbox(root, minimum)
     telemetry = _read_telemetry(root)
     approval = read_operators(root)
-    agents = _read_agents(root, files, voters=1 + len(approval.operators))
+    agents, sources = _read_agents(root, files, voters=1 + len(approval.operators))
     journals = _read_journals(root)
-    secrets = read_secrets(root)
+    secrets = (*read_secrets(root), *sources)
     identity = read_identity(root)
     spend = read_spend(root)
     risks = read_risk(root)
@@ -187,20 +188,24 @@ def _read_telemetry(root: Section) -> TelemetryConfig:
     return TelemetryConfig(level, log_format)
 
 
-def _read_agents(root: Section, files: Files, *, voters: int) -> tuple[AgentSpec, ...]:
+def _read_agents(
+    root: Section, files: Files, *, voters: int
+) -> tuple[tuple[AgentSpec, ...], tuple[SecretSource, ...]]:
     agents: dict[str, AgentSpec] = {}
+    sources: list[SecretSource] = []
     for number, section in enumerate(root.tables("agents")):
         if number == AGENTS_MAX:
             section.wrong(None, f"more than {AGENTS_MAX} agents")
             break
-        spec = read_agent(section, files, voters=voters)
+        spec, named = read_agent(section, files, voters=voters)
+        sources += named
         if spec is None:
             continue
         # Two names that a file system may take for one would share a journal.
         if spec.name.lower() in agents:
             section.wrong("name", f"agent {spec.name!r} is there twice")
         agents[spec.name.lower()] = spec
-    return tuple(agents.values())
+    return tuple(agents.values()), tuple(sources)
 
 
 def _read_journals(root: Section) -> tuple[JournalConfig, ...]:

@@ -4,6 +4,7 @@ from typing import Any, Literal, get_args
 
 from akshi_mesh.config.files import Files
 from akshi_mesh.config.read_approval import read_approval
+from akshi_mesh.config.read_endpoints import read_endpoints
 from akshi_mesh.config.read_mcp import read_mcp_servers
 from akshi_mesh.config.read_rules import read_rates
 from akshi_mesh.config.read_spend import read_agent_spend
@@ -12,6 +13,7 @@ from sandbox.agent_address import AgentPattern
 from sandbox.agent_spec import AgentSpec
 from sandbox.capability import FUNCTIONS, Capability
 from sandbox.errors import MalformedAgentAddress, MalformedAgentSpec
+from sandbox.secrets import SecretSource
 
 Wasi = Literal["none", "empty"]
 
@@ -40,8 +42,10 @@ _WHERE = {
 _DEFAULT = AgentSpec(name="default", wasm_path="/default.wasm")
 
 
-def read_agent(section: Section, files: Files, *, voters: int = 1) -> AgentSpec | None:
-    """The agent of one table; None if something in it is wrong, which is then reported.
+def read_agent(
+    section: Section, files: Files, *, voters: int = 1
+) -> tuple[AgentSpec | None, tuple[SecretSource, ...]]:
+    """The agent of one table, and the secrets it names; None if something is wrong in it.
 
     `voters` says how many may answer its questions to people.
     """
@@ -51,10 +55,7 @@ def read_agent(section: Section, files: Files, *, voters: int = 1) -> AgentSpec 
         name = _DEFAULT.name  # so that the rest is read, too
     _read_other_dialects(section)
     capabilities = _read_capabilities(section)
-    endpoints = section.table("endpoints")
-    if endpoints is not None:
-        endpoints.texts("allowed")
-        endpoints.close()
+    endpoints, sources = read_endpoints(section, name)
     limits = section.table("limits") or section.nothing("limits")
     spec = _spec(
         section,
@@ -65,6 +66,7 @@ def read_agent(section: Section, files: Files, *, voters: int = 1) -> AgentSpec 
             "approval": read_approval(section, capabilities, voters=voters),
             "peers_allowed": _read_peers(section),
             "filesystem_allowed": _read_paths(section, files),
+            "endpoints": endpoints,
             "memory_mb": limits.whole("memory_mb", _DEFAULT.memory_mb),
             "fuel": limits.whole("fuel", _DEFAULT.fuel),
             "wall_clock_s": limits.number("wall_clock_s", _DEFAULT.wall_clock_s),
@@ -82,7 +84,7 @@ def read_agent(section: Section, files: Files, *, voters: int = 1) -> AgentSpec 
     limits.close()
     _note_missing_sections(section, capabilities)
     section.close()
-    return spec
+    return spec, sources
 
 
 def _spec(section: Section, values: dict[str, Any]) -> AgentSpec | None:

@@ -111,6 +111,23 @@ class Section:
                 self._report.wrong(path, f"{key!r} holds {_shown(item)} where text belongs")
         return tuple(item for item in value if type(item) is str)
 
+    def texts_or_tables(self, key: str) -> Iterator["str | Section"]:
+        """The items of a list that may hold both."""
+        value = self._get(key)
+        if value is None:
+            return
+        if type(value) is not list:
+            self.wrong(key, f'{key!r} wants a list such as ["a", "b"], not {_shown(value)}')
+            return
+        for number, item in enumerate(value):
+            path = (*self._path, key, number)
+            if type(item) is dict:
+                yield Section(self._report, path, item)
+            elif type(item) is str:
+                yield item
+            else:
+                self._report.wrong(path, f"{key!r} holds {_shown(item)} where text belongs")
+
     def table(self, key: str) -> "Section | None":
         """The table under `key`, or None if there is none."""
         value = self._get(key)
