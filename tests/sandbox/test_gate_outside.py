@@ -1,4 +1,4 @@
-"""What cannot be taken back happens at most once, is paid for at most once, and only as approved."""
+"""What cannot be taken back happens at most once, is paid for once, and only as approved."""
 
 import hashlib
 from collections.abc import Sequence
