@@ -29,27 +29,40 @@ class Reserve:
         except FileNotFoundError:
             return 0
 
-    def fill(self) -> int:
-        """Take as much of the room as there is; how much that is. Never raises over the disk."""
-        held = self.held_bytes
-        with contextlib.suppress(OSError):  # a full disk is why it exists
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(self._path, flags, 0o600)
-            try:
-                while held < self._size:
-                    step = min(_STEP_BYTES, self._size - held)
-                    os.posix_fallocate(descriptor, held, step)
-                    held += step
-            finally:
-                os.close(descriptor)
-        return self.held_bytes
+    def fill(self) -> None:
+        """Take what is missing if the disk has twice that; of a small disk, at first a quarter."""
+        missing = self._size - self.held_bytes
+        try:
+            disk = os.statvfs(self._path.parent)
+        except OSError:
+            return  # whoever needs the disk next says what is wrong with it
+        free = disk.f_bavail * disk.f_frsize
+        if free >= 2 * missing:
+            self._take(self._size)
+        elif not self.held_bytes:
+            self._take(free // 4)
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[None]:
         """Give the room up for the block, then take back what is left of it."""
+        held = self.held_bytes
         with contextlib.suppress(OSError):
             os.truncate(self._path, 0)
         try:
             yield
         finally:
-            self.fill()
+            self._take(held)
+
+    def _take(self, size: int) -> None:
+        """Hold `size` bytes, or as many as there are."""
+        held = self.held_bytes
+        with contextlib.suppress(OSError):  # a full disk is why it exists
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            descriptor = os.open(self._path, flags, 0o600)
+            try:
+                while held < size:
+                    step = min(_STEP_BYTES, size - held)
+                    os.posix_fallocate(descriptor, held, step)
+                    held += step
+            finally:
+                os.close(descriptor)

@@ -11,19 +11,16 @@ from typing import NoReturn
 import structlog
 import trio
 
-from akshi_mesh.audit.errors import LogChanged
-from akshi_mesh.audit.retention import DAY_MS, Retention
 from akshi_mesh.parts import Parts
 from akshi_mesh.trust_effects import TrustEffects
 from identity.attestation import attest
-from sandbox.errors import AuditUnavailable
 from sync.errors import StoreBusy, StoreFull, StoreReadOnly
 
 log = structlog.get_logger()
 
 TICK_S = 0.5  # trust that ends is noticed within a second
 COMMITS_A_CHECKPOINT = 2_000  # about 8 MiB of log
-SIGN_PAUSE_MS = 300 * 1000  # of the audit log; what a thief could cut off unseen is this young
+DAY_MS = 24 * 3600 * 1000
 ATTESTED_MS = 365 * DAY_MS  # an agent's old entries are believed that long after the last start
 
 
@@ -34,13 +31,6 @@ class Upkeep:
         self._parts = parts
         self._effects = effects
         self._checkpoint_at = COMMITS_A_CHECKPOINT
-        self._retention = Retention(
-            parts.database,
-            parts.audit,
-            days=parts.config.identity.audit_retention_days,
-            wall_ms=lambda: parts.clock().wall_ms,
-        )
-        self._sign_at_ms = self._prune_at_ms = 0  # at the first turn
 
     async def run(
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -58,34 +48,17 @@ class Upkeep:
             except (StoreFull, StoreReadOnly, StoreBusy) as trouble:
                 log.error("store.trouble", why=str(trouble), hint=trouble.hint)
                 await trio.sleep(10 * TICK_S)
-            except AuditUnavailable as trouble:
-                log.error("store.trouble", why=str(trouble), hint="")
-                await trio.sleep(10 * TICK_S)
 
     async def _tick(self) -> None:
         parts = self._parts
         self._effects.settle()
-        self._effects.expire(parts.trust.store, parts.clock().wall_ms)
+        self._effects.expire()
         if parts.search.is_behind:
             with parts.mesh.transaction():
                 parts.search.feed()
-        self._look_after_audit()
         if parts.database.commits >= self._checkpoint_at:
             self._checkpoint_at = parts.database.commits + COMMITS_A_CHECKPOINT
             await trio.to_thread.run_sync(parts.database.checkpoint)
-
-    def _look_after_audit(self) -> None:
-        """Sign what is new in the audit log, drop what is too old to keep, hold the reserve."""
-        parts, now_ms = self._parts, self._parts.clock().wall_ms
-        if now_ms >= self._sign_at_ms:
-            self._sign_at_ms = now_ms + SIGN_PAUSE_MS
-            parts.reserve.fill()
-            try:
-                parts.notary.checkpoint()
-            except LogChanged as changed:
-                log.error("audit.changed", why=str(changed), hint=changed.hint)
-        if now_ms >= self._prune_at_ms and not self._retention.turn():
-            self._prune_at_ms = now_ms + DAY_MS
 
     async def _attest_agents(self) -> None:
         """Vouch for each agent's key, so that peers keep what it writes."""
