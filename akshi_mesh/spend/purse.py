@@ -8,7 +8,10 @@ A crash leaves what was reserved, and the next start takes it for lost.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import trio
 
 from akshi_mesh.reserve import Reserve
 from akshi_mesh.spend import answers, book, ledger, payments
@@ -89,6 +92,7 @@ class Purse:
         self._policy_of = policy_of
         self._wall_ms = wall_ms
         self._rails: Rails = rails or {}
+        self._uncertain: set[bytes] = set()  # cut off while being paid, not settled yet
         self._recover()
 
     def _recover(self) -> None:
@@ -137,6 +141,23 @@ class Purse:
             self.book.add(payment, whose)
             self._record(Event.RESERVED, payment)
 
+    @contextmanager
+    def paying(self, *, task_id: bytes, number: int) -> Iterator[None]:
+        """Around every act that costs money: the kill switch cancels what is in the block.
+
+        If anybody else cancels it (the task, the node), what was reserved for the call is never
+        given back: a byte may have left.
+
+        Raises:
+            PortRefused: the switch is on; or it was cut off, and nobody knows how far it came.
+        """
+        try:
+            with self.switch.paying():
+                yield
+        except trio.Cancelled:
+            self._uncertain.add(payment_id(task_id, number))
+            raise
+
     def holds(self, *, task_id: bytes, number: int) -> bool:
         """Whether something was reserved for this call."""
         return self.book.payment(payment_id(task_id, number)) is not None
@@ -151,6 +172,9 @@ class Purse:
     def release(self, *, task_id: bytes, number: int) -> None:
         """Provably nothing was paid, in the transaction. Nothing is ever given back twice."""
         payment = self._found(task_id, number)
+        if payment.id in self._uncertain:
+            self._uncertain.discard(payment.id)
+            return self.lose(task_id=task_id, number=number)
         changed, by_micro = payment.reservation.release()
         self._settle(payment, changed, by_micro, Event.RELEASED)
 
@@ -191,7 +215,13 @@ class Purse:
         challenge = asked[1] if asked else None
         if policy.simulation:
             return answers.paid(id, cost, "simulated", has_proof=False)
-        proof = await self._pay_by_rail(id, agent, charge, challenge)
+        payable = Payable(id.hex(), agent, cost, charge.memo, challenge)
+        rail = self._rails.get(cost.rail)
+        if rail is not None:
+            with self.paying(task_id=task_id, number=number):
+                proof = await rail.pay(payable, still_allowed=self.switch.still_allowed)
+        else:
+            proof = self._pay_by_ledger(id, payable)
         has_proof = asked is not None and self.payments.proven(
             agent=agent,
             payment=id.hex(),
@@ -202,15 +232,8 @@ class Purse:
         )
         return answers.paid(id, cost, "paid", has_proof=has_proof)
 
-    async def _pay_by_rail(
-        self, id: bytes, agent: str, charge: Charge, challenge: Challenge | None
-    ) -> str:
-        cost = charge.cost
-        rail = self._rails.get(cost.rail)
-        if rail is not None:
-            payable = Payable(id.hex(), agent, cost, charge.memo, challenge)
-            with self.switch.paying():
-                return await rail.pay(payable, still_allowed=self.switch.still_allowed)
+    def _pay_by_ledger(self, id: bytes, payable: Payable) -> str:
+        cost = payable.cost
         if cost.rail != LEDGER:
             raise PortRefused(FaultCode.UNAVAILABLE, f"no rail {cost.rail} on this node")
         if self.halted:
@@ -220,9 +243,9 @@ class Purse:
         now_ms = self._wall_ms()
         changed, by_micro = payment.reservation.commit(cost.money)
         with self._database.transaction(fsync=True):
-            self.ledger.pay(id, cost, agent=agent, memo=charge.memo, at_ms=now_ms)
+            self.ledger.pay(id, cost, agent=payable.agent, memo=payable.memo, at_ms=now_ms)
             self._settle(payment, changed, by_micro, Event.SPENT)
-        return id.hex()
+        return payable.key
 
     def quote(self, agent: str, cost: Cost, grants: Grants) -> str:
         """Whether `cost` would be paid now, and if not, why; JSON. Nothing is reserved."""
@@ -252,7 +275,13 @@ class Purse:
         return self.payments.challenged(agent, origin, challenge, at_ms=self._wall_ms())
 
     def proof(self, agent: str, payment: str, origin: str) -> tuple[str, str]:
-        """The header that proves `payment` to `origin`. Raises PortRefused: there is none."""
+        """The header that proves `payment` to `origin`; showing it may be what moves the money.
+
+        Raises:
+            PortRefused: there is none, or the switch is on.
+        """
+        if self.halted:
+            raise PortRefused(FaultCode.NOT_ALLOWED, HALTED)
         return self.payments.proof(agent, payment, origin)
 
     def _record(
