@@ -13,6 +13,8 @@ import trio
 
 from akshi_mesh.switchboard import Switchboard
 from akshi_mesh.waits import Waits
+from akshi_mesh.whose_work import originator_of
+from identity.caps import Scope
 from identity.did import Did
 from sandbox.agent_address import AgentAddress
 from sandbox.errors import PortRefused
@@ -42,6 +44,8 @@ from sync.store.tasks import TaskTables
 log = structlog.get_logger()
 
 Clock = Callable[[], Moment]
+# Of an originator, the hops, and the scope of a task: the scope of what that task sends.
+ScopeOf = Callable[[str, tuple[str, ...], Scope | None], Scope | None]
 
 
 @contextmanager
@@ -97,7 +101,10 @@ class Errands:
         switchboard: Switchboard,
         clock: Clock,
         waits: Waits,
+        *,
+        scope_of: ScopeOf,
     ) -> None:
+        self._narrowed = scope_of
         self._waits = waits
         self._mesh = mesh
         self._tables = tables
@@ -124,6 +131,7 @@ class Errands:
             chain=chain,
             origin=Origin(task_id, number),
             expires_ms=expires_ms,
+            scope=self._scope_of(task_id),
         )
         try:
             made, effects = self._mesh.tasks.submit(order, self._clock())
@@ -134,6 +142,14 @@ class Errands:
             raise PortRefused(code, str(refusal)) from refusal
         self._mesh.say(effects)
         return made.hex()
+
+    def _scope_of(self, task_id: bytes) -> Scope | None:
+        """What the task that sends may itself use now: the new one gets no more."""
+        task = self._tables.received.get(task_id)
+        assert task is not None, "only a task that runs here sends"
+        sender, me = str(Did(task.peer)), str(Did(self._mesh.me))
+        originator = originator_of(sender, me, task.chain)
+        return self._narrowed(originator, task.chain, task.scope)
 
     async def wait(
         self, *, task_id: bytes, ids: Sequence[str], timeout_s: float

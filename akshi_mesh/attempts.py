@@ -18,6 +18,7 @@ from typing import assert_never
 import structlog
 import trio
 
+from akshi_mesh.whose_work import originator_of
 from identity.did import Did
 from sandbox import ports
 from sandbox.errors import ActFailed, AgentBusy, ChangesLost
@@ -166,6 +167,7 @@ class Attempts:
             chain=attempt.chain,
             message_json=attempt.message,
             expires_ms=attempt.expires_ms,
+            scope=attempt.scope,
         )
         try:
             ended = await self._supervisor.run_task(run)
@@ -188,14 +190,3 @@ class Attempts:
 def _log_unsaved(attempt: StartAttempt, trouble: StoreError | ActFailed) -> None:
     task = attempt.task_id.hex()
     log.error("task.unsaved", id=task, why=str(trouble), hint=trouble.hint)
-
-
-def originator_of(sender: str, me: str, chain: tuple[str, ...]) -> str:
-    """Who is proven to have brought this work to us; what a chain says before that is a claim.
-
-    The last hop of a chain is its author's. In a chain of our own that is the hop before our first.
-    """
-    if sender != me:
-        return chain[-1] if chain else sender
-    ours = next((at for at, hop in enumerate(chain) if hop.partition("/")[0] == me), 0)
-    return chain[ours - 1] if ours else me

@@ -19,6 +19,9 @@ from akshi_mesh.audit.log import AuditLog
 from akshi_mesh.audit.notary import Notary
 from akshi_mesh.audit.trust_notes import noting
 from akshi_mesh.config.model import Config
+from akshi_mesh.grant_book import SCHEMA as GRANTS_SCHEMA
+from akshi_mesh.grant_book import GrantBook
+from akshi_mesh.grant_desk import GrantDesk
 from akshi_mesh.home import Home
 from akshi_mesh.mcp.pins import SCHEMA as MCP_SCHEMA
 from akshi_mesh.mcp.pins import Pins
@@ -42,6 +45,7 @@ from akshi_mesh.trust_book import TrustBook
 from akshi_mesh.trust_effects import TrustEffects
 from akshi_mesh.upkeep import Upkeep
 from akshi_mesh.waits import Waits
+from akshi_mesh.whose_work import WhoseWork
 from identity.keys import SigningKey
 from sandbox.host.boundary import Boundary, Ports
 from sandbox.host.compile import Compiler
@@ -68,6 +72,7 @@ SCHEMAS = (
     *AUDIT_SCHEMA,
     STAMPS_SCHEMA,
     REVOCATIONS_SCHEMA,
+    *GRANTS_SCHEMA,
     SECRETS_SCHEMA,
     MCP_SCHEMA,
     *APPROVALS_SCHEMA,
@@ -102,7 +107,9 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
     key, database, started = ground.key, ground.database, now()
     network, me = config.mesh.network, key.public_key
     tables, view, search = TaskTables(database), View(database), Search(database)
-    trust = TrustBook(home.path, now_ms=lambda: mesh.tasks.clock_high_ms(now()))
+    grants = GrantBook(database, me=me, network=network)
+    trust = TrustBook(home.path, now_ms=lambda: mesh.tasks.clock_high_ms(now()), grants=grants)
+    work = WhoseWork(key.did, trust)
     trust.reserve = reserve = Reserve(home.path / "reserve")
     audit = AuditLog(
         database, draw=secrets.token_bytes, wall_ms=lambda: now().wall_ms, reserve=reserve
@@ -113,6 +120,17 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
     switchboard = Switchboard(me=me, wall_ms=lambda: now().wall_ms)
     policy = NodePolicy(config, me=me, trust=trust)
     mesh = _mesh(ground, network, tables, policy, [key, *agent_keys.values()], switchboard, random)
+    grants.load(trust.now_ms())
+    grant_desk = GrantDesk(
+        key,
+        grants,
+        trust,
+        lambda: effects,
+        audit,
+        network=network,
+        nonce=_nonce,
+        wall_ms=lambda: now().wall_ms,
+    )
     links = Links(
         key=key,
         network=network,
@@ -121,6 +139,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         sink=switchboard,
         wall_ms=lambda: now().wall_ms,
         random=random,
+        grants=grant_desk,
     )
     held = Secrets.over(
         ground.vault, config, database=database, audit=audit, now_ms=lambda: now().wall_ms
@@ -146,7 +165,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
     approvals = ApprovalOffice(database, audit, config.approval, around)
     diaries = Diaries(mesh, view, search, lambda name: agent_keys[name].public_key, now)
     databases = Databases(home.databases_path, durability=config.mesh.durability)
-    errands = Errands(mesh, tables, switchboard, now, Waits(policy.slots))
+    errands = Errands(mesh, tables, switchboard, now, Waits(policy.slots), scope_of=work.scope_of)
     ports = Ports(
         Memory(mesh, tables.calls),
         errands,
@@ -157,6 +176,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         purse=reach.purse,
         http=reach.fetcher,
         secrets=held.broker,
+        bounds=work,
         databases=databases,
         tools=(tools := _tools(config, home, ground, audit)),
     )
@@ -166,7 +186,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
     )
     attempts = Attempts(mesh, supervisor, databases, now)
     switchboard.connect(mesh, links, attempts, revocations, approvals)
-    effects = TrustEffects(me=me, mesh=mesh, links=links)
+    effects = TrustEffects(me=me, mesh=mesh, links=links, trust=trust)
     trust.listen(effects.changed)
     parts = Parts(
         config=config,
@@ -181,6 +201,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         search=search,
         mesh=mesh,
         trust=trust,
+        grants=grant_desk,
         links=links,
         effects=effects,
         switchboard=switchboard,

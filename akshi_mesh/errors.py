@@ -42,3 +42,14 @@ class BadNews(OperatorError):
     """A failed check, a failed task, damaged data: the answer itself is the problem."""
 
     exit_code = 5
+
+
+class GrantsFull(Refused):
+    """As many grants as a node keeps; those that end make room."""
+
+    hint = "akshi-node grant list"
+
+    def __init__(self, side: str, *, limit: int) -> None:
+        super().__init__(f"{limit} grants are {side} already", hint=self.hint)
+        self.side = side
+        self.limit = limit

@@ -7,6 +7,7 @@ from akshi_mesh.approvals.office import ApprovalOffice
 from akshi_mesh.audit.log import AuditLog
 from akshi_mesh.audit.notary import Notary
 from akshi_mesh.config.model import Config
+from akshi_mesh.grant_desk import GrantDesk
 from akshi_mesh.home import Home
 from akshi_mesh.mcp.servers import Servers
 from akshi_mesh.reserve import Reserve
@@ -45,6 +46,7 @@ class Parts:
     search: Search
     mesh: Mesh
     trust: TrustBook
+    grants: GrantDesk
     links: Links
     effects: TrustEffects
     switchboard: Switchboard

@@ -10,8 +10,11 @@ from functools import partial
 
 import structlog
 
+from akshi_mesh.grant_book import GrantBook
 from akshi_mesh.transport.address import Address
 from akshi_mesh.transport.links import Links
+from akshi_mesh.trust_book import TrustBook
+from identity.did import Did
 from identity.trust import TrustStore
 from sync.errors import StoreBusy, StoreFull, StoreReadOnly
 from sync.mesh import Mesh
@@ -24,18 +27,21 @@ log = structlog.get_logger()
 class TrustEffects:
     """A listener of the trust book, and what looks after trust that ends by itself."""
 
-    def __init__(self, *, me: bytes, mesh: Mesh, links: Links) -> None:
+    def __init__(self, *, me: bytes, mesh: Mesh, links: Links, trust: TrustBook) -> None:
         self._me = me
+        self._trust = trust
         self._mesh = mesh
         self._links = links
         self._expired: set[bytes] = set()
-        self._owed: deque[Callable[[], None]] = deque()
+        self._owed: deque[Callable[[], object]] = deque()
 
     def changed(self, before: TrustStore, after: TrustStore) -> None:
         """Act on the difference of two stores; the newer one is on disk already."""
         were = {trusted.public_key: trusted for trusted in before}
         are = {trusted.public_key: trusted for trusted in after}
         for key in were.keys() - are.keys():
+            if self._trust.grants is not None:
+                self._do(partial(self._trust.grants.withdraw_key, key))
             self._lose(key)
         for key, trusted in are.items():
             if were.get(key) != trusted:
@@ -48,14 +54,43 @@ class TrustEffects:
         if key != self._me:
             self._links.keep(key, [Address.parse(address)] if address else [])
 
-    def expire(self, store: TrustStore, now_ms: int) -> None:
-        """Drop those whose trust has ended since this was asked last."""
-        for trusted in store:
+    def shown(self, holder: bytes) -> None:
+        """A peer has shown a grant: a link to it may live, and journals may be shared."""
+        self.keep(holder, self._address_of(holder))
+        self._do(partial(self._tell_journals, frozenset()))
+
+    def show_anew(self, issuer: bytes) -> None:
+        """What this node may show to `issuer` has changed: meet it again."""
+        address = self._address_of(issuer)
+        if self._trust.lookup(issuer) is not None:
+            self._links.forget(issuer, "to show another grant")
+            self.keep(issuer, address)
+
+    def expire(self) -> None:
+        """Drop those whose trust, or whose grant, has ended since this was asked last."""
+        for trusted in self._trust.store:
             key = trusted.public_key
-            if key not in self._expired and store.lookup(key, now_ms) is None:
+            if key not in self._expired and self._trust.lookup(key) is None:
                 self._expired.add(key)
                 self._lose(key)
                 self._do(partial(self._tell_journals, frozenset()))
+        if self._trust.grants is not None:
+            self._expire_grants(self._trust.grants)
+
+    def _expire_grants(self, grants: GrantBook) -> None:
+        now_ms = self._trust.now_ms()
+        for grant in grants.shown_out(self._trust.store, now_ms):
+            if self._trust.lookup(grant.holder) is None:
+                self._lose(grant.holder)
+            self._do(partial(grants.drop, "shown", grant))
+            self._do(partial(self._tell_journals, frozenset()))
+            log.info("grant.over", holder=str(Did(grant.holder)))
+        if not self._owed:
+            self._do(partial(grants.purge, now_ms))
+
+    def _address_of(self, key: bytes) -> str | None:
+        trusted = self._trust.store.get(key)
+        return trusted.address if trusted else None
 
     def settle(self) -> None:
         """Do what is owed, in order, as far as the disk takes it."""
@@ -66,7 +101,7 @@ class TrustEffects:
         except (StoreFull, StoreReadOnly, StoreBusy) as trouble:
             log.error("store.trouble", why=str(trouble), hint=trouble.hint)
 
-    def _do(self, act: Callable[[], None]) -> None:
+    def _do(self, act: Callable[[], object]) -> None:
         self._owed.append(act)
         self.settle()
 

@@ -264,6 +264,15 @@ class Scope:
         kept = frozenset(sorted(caps - {SPEND}, key=str)[: CAPS_MAX - 1]) | (caps & {SPEND})
         return Scope(kept, spend)
 
+    def join(self, other: "Scope") -> "Scope":
+        """What either allows. Amounts are not added: the larger holds, or ours in another money."""
+        spend = self.spend or other.spend
+        if other.spend and spend and other.spend.covers(spend):
+            spend = other.spend
+        # At the limit something is left out, which can only narrow.
+        kept = sorted((self.caps | other.caps) - {SPEND}, key=str)[: CAPS_MAX - 1]
+        return Scope(frozenset(kept) | ((self.caps | other.caps) & {SPEND}), spend)
+
     def as_said_by(self, node: str) -> "Scope":
         """The same for readers elsewhere; see `CapRight.as_said_by`."""
         return Scope(frozenset(cap.as_said_by(node) for cap in self.caps), self.spend)

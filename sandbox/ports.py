@@ -14,7 +14,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from identity.caps import Scope
 from sandbox.audit import AuditRecord
+from sandbox.find import FindEntries
 from sandbox.sql import Statement
 
 
@@ -38,6 +40,7 @@ class TaskRun:
         chain: hops `did:key:…/agent`, oldest first, without the agent that runs it now.
         message_json: the A2A Message.
         expires_ms: wall clock; nothing of this task runs or waits beyond it.
+        scope: what it may use at most, as its sender says; None: it does not say.
     """
 
     id: bytes
@@ -47,6 +50,7 @@ class TaskRun:
     chain: tuple[str, ...]
     message_json: str
     expires_ms: int
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +163,9 @@ class JournalPort(Protocol):
 
     async def search(self, *, agent: str, query: str, limit: int) -> str:
         """Best entries for the words of `query`; JSON."""
+
+    async def find(self, *, agent: str, wish: FindEntries) -> str:
+        """Best entries by words, by meaning, or by both; JSON."""
 
 
 class DatabasePort(Protocol):

@@ -11,9 +11,9 @@ import trio
 
 from akshi_mesh.transport.errors import HandshakeFailed, MalformedRecord, Stranger, TurnedAway
 from akshi_mesh.transport.handshake import Hail, Refusal
-from akshi_mesh.transport.limits import HalfOpen, StrangerLines, source_of
+from akshi_mesh.transport.limits import GrantLooks, HalfOpen, StrangerLines, source_of
 from akshi_mesh.transport.meet import Met, receive
-from akshi_mesh.transport.ports import Entropy, LinkSink
+from akshi_mesh.transport.ports import Entropy, GrantDesk, LinkSink
 from identity.did import Did
 from identity.keys import SigningKey
 
@@ -30,6 +30,7 @@ class Door:
         refusal: Callable[[Hail], Refusal | None],
         sink: LinkSink,
         entropy: Entropy,
+        grants: GrantDesk,
     ) -> None:
         self._key = key
         self._network = network
@@ -37,6 +38,8 @@ class Door:
         self._refusal = refusal
         self._sink = sink
         self._entropy = entropy
+        self._grants = grants
+        self._looks = GrantLooks()
         self._half_open = HalfOpen()
         self._lines = StrangerLines()
         self._lines_of_peers = StrangerLines()  # strangers who make noise must not silence these
@@ -65,11 +68,20 @@ class Door:
 
     async def _receive(self, stream: trio.abc.Stream, host: str, ticket: int) -> Met | None:
         named: set[bytes] = set()
+        ungranted = ""
 
         def asks_name(static: bytes) -> bool:
             if self._lines.may_write(static, trio.current_time()):
                 named.add(static)
             return bool(named)
+
+        def asks_grant() -> bool:
+            return self._looks.may_look(source_of(host), trio.current_time())
+
+        def is_granted(key: bytes, chain: bytes) -> bool:
+            nonlocal ungranted
+            ungranted = self._grants.why_not(key, chain) or ""
+            return not ungranted
 
         def refusal(hail: Hail) -> Refusal | None:
             self._half_open.hailed(ticket)
@@ -84,13 +96,16 @@ class Door:
                 is_trusted=self._is_trusted,
                 asks_name=asks_name,
                 refusal=refusal,
+                asks_grant=asks_grant,
+                is_granted=is_granted,
             )
         except Stranger as stranger:
             claimed = stranger.claimed
             if claimed and (named or self._lines.may_write(claimed, trio.current_time())):
                 did = str(Did(claimed))
                 hint = f"akshi-node trust add {did}"
-                self._sink.note("link.stranger", did=did, source=host, hint=hint)
+                facts = {"why": ungranted} if ungranted else {}
+                self._sink.note("link.stranger", did=did, source=host, hint=hint, **facts)
         except TurnedAway as turned:
             why = str(turned)
             if self._lines_of_peers.may_write(f"{turned.peer.hex()} {why}", trio.current_time()):

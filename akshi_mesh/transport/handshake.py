@@ -2,7 +2,7 @@
 
     dialler                                   listener
       │ 1: Noise e, es, s ───────────────────▶ whose static key? nobody's: 0 bytes, close
-      │    ss, {key, stamp, versions} ───────▶ key = that of s = the one on file
+      │    ss, {key, stamp, versions, grant} ▶ key = that of s = the one on file, or a grant for it
       │                                        stamp, version, room: accept or a reason
       ◀─── 2: Noise e, ee, se, {keys, version | reason}
       │ first record ────────────────────────▶ opens: now, and only now, the link lives
@@ -33,10 +33,14 @@ from akshi_mesh.transport.errors import (
 from akshi_mesh.transport.noise import IK, KEY_BYTES, Cipher, Handshake
 from identity import cbor
 from identity.errors import MalformedCbor, WeakKey
+from identity.grants import CHAIN_BYTES_MAX
 from identity.keys import SigningKey, twin, x25519_public
 
 VERSIONS: Final = (1, 1)  # the lowest and the highest this node speaks
-MESSAGE_BYTES_MAX: Final = 512  # both messages are about 200 bytes
+MESSAGE_BYTES_MAX: Final = 512  # both messages are about 200 bytes, without a grant
+HAIL_BYTES_MAX: Final = MESSAGE_BYTES_MAX + CHAIN_BYTES_MAX  # message 1 may carry one
+# e, s and its tag, the tag of the payload, and a payload without a grant.
+_PLAIN_HAIL_BYTES_MAX: Final = 32 + 48 + 16 + 64
 VERSION_MAX: Final = 0xFFFF
 BAN_PAUSE_S_MAX: Final = 3600.0  # their clock may be wrong, so we ask again after this
 STAMP_MAX: Final = (1 << 63) - 1  # microseconds for 292,000 years; fits a database's integer
@@ -63,15 +67,18 @@ class Hail:
     key: bytes
     stamp: int
     versions: tuple[int, int]
+    grant: bytes = b""  # the chain by which it wants to be let in, or none
 
     def dumps(self) -> bytes:
-        return cbor.dumps({1: self.key, 2: self.stamp, 3: list(self.versions)})
+        fields: dict[int, cbor.Value] = {1: self.key, 2: self.stamp, 3: list(self.versions)}
+        return cbor.dumps({**fields, 4: self.grant} if self.grant else fields)
 
     @classmethod
     def loads(cls, data: bytes) -> Self:
         """The payload of message 1, or MalformedPayload."""
-        fields = _fields(data, {1, 2, 3})
-        return cls(_key(fields[1]), _uint(fields[2], STAMP_MAX), _range(fields[3]))
+        fields = _fields(data, {1, 2, 3}, {1, 2, 3, 4}, size_max=HAIL_BYTES_MAX)
+        grant = _chain(fields[4]) if 4 in fields else b""
+        return cls(_key(fields[1]), _uint(fields[2], STAMP_MAX), _range(fields[3]), grant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +161,9 @@ class Dialling:
             remote_static=known_x25519_public(peer),
         )
 
-    def hail(self, stamp: int) -> bytes:
-        """Message 1."""
-        return self._noise.write(Hail(self._me, stamp, VERSIONS).dumps())
+    def hail(self, stamp: int, grant: bytes = b"") -> bytes:
+        """Message 1, with the chain of a grant if there is one for this peer."""
+        return self._noise.write(Hail(self._me, stamp, VERSIONS, grant).dumps())
 
     def settle(self, message: bytes, now_ms: int) -> Keys:
         """Take message 2.
@@ -195,31 +202,41 @@ class Answering:
         *,
         is_trusted: Callable[[bytes], bool],
         asks_name: Callable[[bytes], bool],
+        asks_grant: Callable[[], bool] = lambda: False,
+        is_granted: Callable[[bytes, bytes], bool] = lambda _key, _chain: False,
     ) -> Hail:
-        """Take message 1; the caller whose `Hail` is returned holds a key that is trusted now.
+        """Take message 1; the caller whose `Hail` is returned may come in now.
 
         Args:
             message: message 1, whole.
             is_trusted: by Ed25519 key; asked once `s` is known, before `ss` is computed.
             asks_name: by static key; whether a stranger is worth one more Diffie-Hellman,
                 to learn the DID for the log. Never changes what the stranger gets: nothing.
+            asks_grant: whether a message long enough to hold a grant is worth one more, too.
+            is_granted: by proven key and the chain it shows, whether that lets it in. Asked only
+                after the message has opened, and only for keys that are not on file.
 
         Raises:
             Stranger: nobody we trust, this node itself included.
             HandshakeFailed: garbage, or keys that do not belong together.
         """
         on_file: list[bytes] = []
+        may_look = False
 
         def look_up(static: bytes) -> None:
             on_file.extend(key for key in owners(static) if key != self._me and is_trusted(key))
-            if not on_file and not asks_name(static):
+            nonlocal may_look
+            may_look = not on_file and len(message) > _PLAIN_HAIL_BYTES_MAX and asks_grant()
+            if not on_file and not may_look and not asks_name(static):
                 raise Stranger(None)
 
         hail = Hail.loads(self._noise.read(message, look_up))
         if known_static(hail.key) != self._noise.remote_static:
             raise WrongIdentity("message 1 claims a key that is not that of its static key")
         if hail.key not in on_file:  # a stranger with a name, or the twin of a trusted key
-            raise Stranger(hail.key)
+            may_look = may_look and hail.key != self._me and bool(hail.grant)
+            if not may_look or not is_granted(hail.key, hail.grant):
+                raise Stranger(hail.key)
         self._peer = hail.key
         return hail
 
@@ -273,9 +290,11 @@ def known_static(key: bytes) -> bytes:
         raise WrongIdentity("message 1 claims a key that is not sound") from failure
 
 
-def _fields(data: bytes, *allowed: set[int]) -> dict[int, cbor.Value]:
+def _fields(
+    data: bytes, *allowed: set[int], size_max: int = MESSAGE_BYTES_MAX
+) -> dict[int, cbor.Value]:
     try:
-        value = cbor.loads(data, size_max=MESSAGE_BYTES_MAX)
+        value = cbor.loads(data, size_max=size_max)
     except MalformedCbor as failure:
         raise MalformedPayload(str(failure)) from failure
     if type(value) is not dict or set(value) not in allowed:
@@ -286,6 +305,12 @@ def _fields(data: bytes, *allowed: set[int]) -> dict[int, cbor.Value]:
 def _key(value: cbor.Value) -> bytes:
     if type(value) is not bytes or len(value) != KEY_BYTES:
         raise MalformedPayload("a key is 32 bytes")
+    return value
+
+
+def _chain(value: cbor.Value) -> bytes:
+    if type(value) is not bytes or not 0 < len(value) <= CHAIN_BYTES_MAX:
+        raise MalformedPayload(f"a grant is 1 to {CHAIN_BYTES_MAX} bytes")
     return value
 
 

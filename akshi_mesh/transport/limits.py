@@ -16,6 +16,8 @@ SOURCES_MAX: Final = 1_024  # the least recently seen is forgotten, and starts a
 NAMED_EVERY_S: Final = 600.0
 LINES_PER_MINUTE_MAX: Final = 10
 NAMES_MAX: Final = 1_024
+GRANT_LOOKS_PER_S_MAX: Final = 50  # each costs a Diffie-Hellman and at most four verifications
+GRANT_LOOKS_PER_SOURCE_MAX: Final = 4  # at once, then one a second; not for loopback
 
 
 def source_of(host: str) -> str | None:
@@ -97,12 +99,36 @@ class HalfOpen:
         self._buckets.move_to_end(source)
         if len(self._buckets) > SOURCES_MAX:
             self._buckets.popitem(last=False)
-        refilled = bucket.tokens + (now - bucket.at) * ARRIVALS_PER_S_MAX
-        bucket.tokens, bucket.at = min(refilled, ARRIVALS_PER_S_MAX), now
-        if bucket.tokens < 1:
-            return False
-        bucket.tokens -= 1
-        return True
+        return _take(bucket, now, per_s=ARRIVALS_PER_S_MAX, burst=ARRIVALS_PER_S_MAX)
+
+
+class GrantLooks:
+    """How often a grant of somebody unknown is looked at; who is over it stays a stranger."""
+
+    def __init__(self) -> None:
+        self._all = _Bucket(GRANT_LOOKS_PER_S_MAX, 0.0)
+        self._sources: OrderedDict[str, _Bucket] = OrderedDict()
+
+    def may_look(self, source: str | None, now: float) -> bool:
+        """Whether this one is looked at; a yes is counted."""
+        if source is not None:
+            full = GRANT_LOOKS_PER_SOURCE_MAX
+            bucket = self._sources.setdefault(source, _Bucket(full, now))
+            self._sources.move_to_end(source)
+            if len(self._sources) > SOURCES_MAX:
+                self._sources.popitem(last=False)
+            if not _take(bucket, now, per_s=1.0, burst=full):
+                return False
+        return _take(self._all, now, per_s=GRANT_LOOKS_PER_S_MAX, burst=GRANT_LOOKS_PER_S_MAX)
+
+
+def _take(bucket: _Bucket, now: float, *, per_s: float, burst: float) -> bool:
+    bucket.tokens = min(bucket.tokens + (now - bucket.at) * per_s, burst)
+    bucket.at = now
+    if bucket.tokens < 1:
+        return False
+    bucket.tokens -= 1
+    return True
 
 
 class StrangerLines:

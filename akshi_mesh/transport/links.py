@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NoReturn, TypeAlias, assert_never
+from typing import Final, NoReturn, TypeAlias, assert_never
 
 import trio
 
@@ -47,9 +47,11 @@ from akshi_mesh.transport.meet import Met, introduce
 from akshi_mesh.transport.ports import (
     Chance,
     Entropy,
+    GrantDesk,
     LinkInfo,
     LinkSink,
     LinkState,
+    NoGrants,
     StampStore,
 )
 from akshi_mesh.transport.tcp import TcpStream, bound_address, connect_tcp, listen_tcp
@@ -58,6 +60,8 @@ from identity.keys import SigningKey
 
 LINKS_MAX = 1_024  # beyond it a trusted peer hears "busy"
 TICK_S = 1.0
+
+_NO_GRANTS: Final = NoGrants()
 
 Connect: TypeAlias = Callable[[Address], Awaitable[trio.abc.Stream]]
 
@@ -81,6 +85,7 @@ class Links:
         sink: who hears of links and takes what arrives.
         wall_ms: the wall clock.
         random: for jitter.
+        grants: what is shown at the door, by others and by us.
         connect: opens a stream to an address; TCP unless a test or a tunnel hands in another.
         entropy: for ephemeral keys.
     """
@@ -95,6 +100,7 @@ class Links:
         sink: LinkSink,
         wall_ms: Callable[[], int],
         random: Chance,
+        grants: GrantDesk = _NO_GRANTS,
         connect: Connect = connect_tcp,
         entropy: Entropy = secrets.token_bytes,
     ) -> None:
@@ -106,6 +112,7 @@ class Links:
         self._wall_ms = wall_ms
         self._connect = connect
         self._entropy = entropy
+        self._grants = grants
         self._keeper = Keeper(key.public_key, random)
         self._door = Door(
             key=key,
@@ -114,6 +121,7 @@ class Links:
             refusal=self._refusal,
             sink=sink,
             entropy=entropy,
+            grants=grants,
         )
         self._nursery: trio.Nursery | None = None
         self._rearm = trio.Event()
@@ -181,6 +189,8 @@ class Links:
         met = await self._door.admit(stream, host)
         if met is None:
             return
+        if met.grant:
+            self._grants.take(met.peer, met.grant)
         # Known and present. All may have changed since message 1, so it is asked again.
         if not (self._is_trusted(met.peer) and self._stamps.accept(met.peer, met.stamp)):
             await trio.aclose_forcefully(stream)
@@ -294,6 +304,7 @@ class Links:
                 stamp=self._stamps.next_stamp(peer, above=above),
                 ephemeral_secret=self._entropy(32),
                 now_ms=self._wall_ms(),
+                grant=self._grants.chain_for(peer),
             )
         except (HandshakeFailed, MalformedRecord) as failure:
             raise WrongPeer(str(Did(peer)), str(address)) from failure

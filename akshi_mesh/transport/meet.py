@@ -21,6 +21,7 @@ from akshi_mesh.transport.errors import (
     Unreachable,
 )
 from akshi_mesh.transport.handshake import (
+    HAIL_BYTES_MAX,
     MESSAGE_BYTES_MAX,
     VERSIONS,
     Answering,
@@ -50,6 +51,7 @@ class Met:
     reader: RecordReader
     arrived: list[tuple[int, bytes]]
     stamp: int
+    grant: bytes = b""  # the chain a caller showed, checked if it was let in by it
 
 
 async def introduce(
@@ -61,6 +63,7 @@ async def introduce(
     stamp: int,
     ephemeral_secret: bytes,
     now_ms: int,
+    grant: bytes = b"",
 ) -> Met:
     """Say who we are to `peer` and make the link live at its end.
 
@@ -74,8 +77,8 @@ async def introduce(
     buffer = bytearray()
     try:
         with trio.fail_after(ANSWER_S):
-            await _send_message(stream, dialling.hail(stamp))
-            message = await _receive_message(stream, buffer)
+            await _send_message(stream, dialling.hail(stamp, grant))
+            message = await _receive_message(stream, buffer, bytes_max=MESSAGE_BYTES_MAX)
     except trio.TooSlowError as failure:
         raise Unreachable(f"no answer within {ANSWER_S:.0f} s") from failure
     if message is None:
@@ -98,6 +101,8 @@ async def receive(
     is_trusted: Callable[[bytes], bool],
     asks_name: Callable[[bytes], bool],
     refusal: Callable[[Hail], Refusal | None],
+    asks_grant: Callable[[], bool] = lambda: False,
+    is_granted: Callable[[bytes, bytes], bool] = lambda _key, _chain: False,
 ) -> Met:
     """Hear who calls, and wait until its first record proves that it is no replay.
 
@@ -109,6 +114,8 @@ async def receive(
         is_trusted: by Ed25519 key.
         asks_name: by static key, whether this stranger's name is worth a Diffie-Hellman.
         refusal: the reason why a trusted caller is not let in, if there is one.
+        asks_grant: whether a stranger's grant may be looked at; see `Answering.read`.
+        is_granted: by proven key and chain, whether it lets that stranger in.
 
     Raises:
         Stranger: it heard nothing.
@@ -119,10 +126,16 @@ async def receive(
     buffer = bytearray()
     try:
         with trio.fail_after(HAIL_S):
-            message = await _receive_message(stream, buffer)
+            message = await _receive_message(stream, buffer, bytes_max=HAIL_BYTES_MAX)
         if message is None:
             raise HandshakeFailed("closed before message 1")
-        hail = answering.read(message, is_trusted=is_trusted, asks_name=asks_name)
+        hail = answering.read(
+            message,
+            is_trusted=is_trusted,
+            asks_name=asks_name,
+            asks_grant=asks_grant,
+            is_granted=is_granted,
+        )
         version = common_version(hail.versions)
         refused = refusal(hail) if version else Refusal(Reason.VERSION, VERSIONS)
         with trio.fail_after(ANSWER_S):
@@ -140,7 +153,7 @@ async def receive(
         raise HandshakeFailed("too slow") from failure
     if arrived[0][0] != READY:
         raise MalformedRecord("the first message is not ready")
-    return Met(hail.key, writer, reader, arrived[1:], hail.stamp)
+    return Met(hail.key, writer, reader, arrived[1:], hail.stamp, hail.grant)
 
 
 def _halves(keys: Keys) -> tuple[RecordWriter, RecordReader]:
@@ -155,12 +168,14 @@ async def _send_message(stream: trio.abc.Stream, message: bytes) -> None:
         return
 
 
-async def _receive_message(stream: trio.abc.Stream, buffer: bytearray) -> bytes | None:
+async def _receive_message(
+    stream: trio.abc.Stream, buffer: bytearray, *, bytes_max: int
+) -> bytes | None:
     """The next handshake message; None if the other end closed without a byte."""
     while True:
         if len(buffer) >= LENGTH_BYTES:
             end = LENGTH_BYTES + int.from_bytes(buffer[:LENGTH_BYTES], "big")
-            if end > LENGTH_BYTES + MESSAGE_BYTES_MAX:
+            if end > LENGTH_BYTES + bytes_max:
                 raise HandshakeFailed("a handshake message is too long")
             if len(buffer) >= end:
                 message = bytes(buffer[LENGTH_BYTES:end])

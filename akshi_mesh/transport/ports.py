@@ -43,6 +43,32 @@ class StampStore(Protocol):
         """The highest stamp accepted of `peer`; 0 if none."""
 
 
+class GrantDesk(Protocol):
+    """Grants shown in handshakes: by peers to us, by us to peers. None of it may wait."""
+
+    def chain_for(self, peer: bytes) -> bytes:
+        """The chain to show to `peer`; empty if there is none."""
+
+    def why_not(self, peer: bytes, chain: bytes) -> str | None:
+        """Why `chain` does not let in `peer`, whose key is proven; None: it does. No change."""
+
+    def take(self, peer: bytes, chain: bytes) -> None:
+        """`peer` is present and has shown `chain`: keep it if it holds."""
+
+
+class NoGrants:
+    """A `GrantDesk` of a node that neither takes nor shows any."""
+
+    def chain_for(self, peer: bytes) -> bytes:  # noqa: ARG002 - for nobody
+        return b""
+
+    def why_not(self, peer: bytes, chain: bytes) -> str | None:  # noqa: ARG002 - nobody's
+        return "this node takes no grants"
+
+    def take(self, peer: bytes, chain: bytes) -> None:
+        """Nothing is kept."""
+
+
 class Chance(Protocol):
     """Randomness for jitter, such as `random.Random`; nothing secret comes from it."""
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from akshi_mesh.agent_ports import Errands
-from akshi_mesh.attempts import originator_of
+from akshi_mesh.whose_work import originator_of
 from identity.did import Did
 from sandbox.acts import a2a, journal, task
 from sandbox.errors import PortRefused, SandboxError

@@ -101,7 +101,12 @@ class Process:
         self.memory = Memory(self.mesh, self.tables.calls)
         unused = Switchboard(me=site.me, wall_ms=lambda: self.now().wall_ms)
         self.errands = LookOnce(
-            self.mesh, self.tables, unused, self.now, waits=Waits(lambda _: SLOTS)
+            self.mesh,
+            self.tables,
+            unused,
+            self.now,
+            waits=Waits(lambda _: SLOTS),
+            scope_of=lambda _originator, _chain, scope: scope,
         )
         self.diaries = Diaries(
             self.mesh,

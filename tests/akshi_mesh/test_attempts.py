@@ -2,7 +2,7 @@
 
 import pytest
 
-from akshi_mesh.attempts import originator_of
+from akshi_mesh.whose_work import originator_of
 
 ME, EVE, ANN = "did:key:zMe", "did:key:zEve", "did:key:zAnn"
 
