@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 RESERVED_BYTES = 16 << 20
-_STEP_BYTES = 256 << 10  # how closely a disk that is almost full is filled again
+_STEP_BYTES = 1 << 20
+_PAGE_BYTES = 4_096
 
 
 class Reserve:
@@ -60,9 +61,13 @@ class Reserve:
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             descriptor = os.open(self._path, flags, 0o600)
             try:
-                while held < size:
-                    step = min(_STEP_BYTES, size - held)
-                    os.posix_fallocate(descriptor, held, step)
-                    held += step
+                step = _STEP_BYTES
+                while held < size and step >= _PAGE_BYTES:
+                    step = min(step, size - held)
+                    try:
+                        os.posix_fallocate(descriptor, held, step)
+                        held += step
+                    except OSError:
+                        step //= 2  # to the last page: what is left over others would take
             finally:
                 os.close(descriptor)

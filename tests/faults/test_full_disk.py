@@ -3,7 +3,12 @@
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from akshi_mesh.api.errors import ControlError
+from akshi_mesh.audit.book import AuditBook
+from identity.keys import SigningKey
+from sync.store.database import Database
 from testnet.agents import agent, mesh_journal
 from testnet.processes import NodeProcess
 from tests.faults.disk import Disk, OnDisk, node_on_a_disk
@@ -120,3 +125,28 @@ def _run(node: NodeProcess) -> tuple[int, str]:
         check=False,
     )
     return ran.returncode, ran.stderr
+
+
+def test_on_a_full_disk_trust_is_taken_back_and_the_stop_is_written_down() -> None:
+    """Promise 5: what takes rights away is recorded, and in force, while nothing else fits."""
+    with node_on_a_disk(mesh_journal("notes"), kib=DISK_KIB) as (node, disk):
+        node.launch()
+        node.wait_ready()
+        did = str(SigningKey.from_seed(b"o" * 32).did)
+        node.client.trust_add(did, name="old", allow=["journal:*"])
+        reserve = disk.outside / "reserve"
+        wait_until(reserve.exists, LIMIT_S, "reserve")
+        held = reserve.stat().st_size
+        _write_until_full(node, disk)
+
+        node.client.trust_remove("old")
+        assert node.client.trust_list() == []
+        assert 0 < reserve.stat().st_size <= held
+        with pytest.raises(ControlError):
+            node.client.journal_append("notes", tag="", text="no room for this")
+        node.stop()
+
+        reader = Database.read_only(str(disk.outside / "node.db"))
+        told = [(kept.event.value, kept.code) for _, kept in AuditBook(reader).tail(limit=9)]
+        assert told[-2:] == [("trust", "removed"), ("node", "stopped")]
+        assert AuditBook(reader).check() == []
