@@ -38,6 +38,7 @@ _AS_NOBODY = (
     str(LAUNCHER),
 )
 IS_ROOT = os.geteuid() == 0
+ATTACKER_ID = NOBODY if IS_ROOT else os.geteuid()
 FOUND = probe()
 pytestmark = [
     pytest.mark.skipif(FOUND.level is None, reason=f"no jail for programs: {FOUND.why}"),
@@ -69,7 +70,10 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture
 def home(place: Path) -> Path:
-    """What a node's home looks like, and more careless: everybody may read and write it."""
+    """What a node's home looks like, and more careless: everybody may read and write it.
+
+    It belongs to the attacker's own user, as the home of a node does that is not run by root.
+    """
     home = place / "home"
     for directory in ("identity", "run", "security"):
         (home / directory).mkdir(parents=True)
@@ -78,6 +82,8 @@ def home(place: Path) -> Path:
         (home / name).write_bytes(b"a secret of the node")
         (home / name).chmod(0o666)
     home.chmod(0o777)
+    for path in (home, *home.rglob("*")):
+        os.chown(path, ATTACKER_ID, ATTACKER_ID)
     return home
 
 
@@ -170,16 +176,24 @@ async def test_the_network(way: tuple[tuple[str, ...], Level]) -> None:
 async def test_with_a_network_there_is_still_no_other_family(
     way: tuple[tuple[str, ...], Level], home: Path
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as node, socket.socket(socket.AF_UNIX) as api:
-        api.bind(str(home / "run" / "api.sock"))
+    stream, datagram = str(home / "run" / "api.sock"), str(home / "run" / "log.sock")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as node,
+        socket.socket(socket.AF_UNIX) as api,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log,
+    ):
+        api.bind(stream)
         api.listen()
+        log.bind(datagram)
+        for path in (stream, datagram):
+            Path(path).chmod(0o777)
         port = node.getsockname()[1]
         found = await attack(way, policy("reach network", port, network=True))
         assert found["tcp"] == "got 'connected'"
         for family in ("packet", "netlink", "vsock", "alg", "raw"):
             assert not str(found[family]).startswith("got"), family
-        told = policy("reach api", str(home / "run" / "api.sock"), "x", network=True)
-        assert nothing(await attack(way, told))
+        for path in (stream, datagram):
+            assert nothing(await attack(way, policy("reach api", path, "x", network=True)))
 
 
 async def test_processes_and_channels_of_others(way: tuple[tuple[str, ...], Level]) -> None:
