@@ -13,13 +13,11 @@ import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from sandbox import guest_json
 from sandbox.endpoint import METHODS, EndpointRule, Url
 from sandbox.errors import MalformedRequest
-from sandbox.redaction import Redactor
-from sandbox.secrets import Injection
 
 REQUEST_CHARS_MAX = 1 << 20  # what one host call carries
 BODY_BYTES_MAX = 512 * 1024  # fits the call in base64
@@ -105,34 +103,6 @@ class FetchOrder:
         """The rule that lets `url` pass; of several the one with the fewest liberties."""
         covering = [rule for rule in self.rules if rule.covers(url, method)]
         return min(covering, key=lambda rule: (rule.is_private, rule.follows), default=None)
-
-
-class HttpPort(Protocol):
-    """The node's HTTP client for agents."""
-
-    async def fetch(self, order: FetchOrder) -> str:
-        """Send what `order` says; the answer as JSON for the guest.
-
-        Raises:
-            PortRefused: `unknown` where bytes may have left; with any other code none have.
-        """
-
-
-class SecretsPort(Protocol):
-    """What the client puts in, and what must neither leave with a request nor come back."""
-
-    def injections(self, agent: str, url: Url, method: str) -> tuple[Injection, ...]:
-        """The headers to set now, recorded as used.
-
-        Raises:
-            PortRefused, AuditUnavailable: nothing may be sent.
-        """
-
-    def leaks(self, agent: str, *texts: bytes) -> str | None:
-        """The name of a secret that a guest wants to send, or None. Raises AuditUnavailable."""
-
-    def redactor(self, agent: str) -> Redactor:
-        """What blots secrets out of one answer."""
 
 
 def read_fetch(text: str) -> FetchRequest:

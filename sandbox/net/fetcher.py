@@ -29,12 +29,13 @@ from sandbox.errors import (
     PortRefused,
 )
 from sandbox.fault import FaultCode
-from sandbox.fetch import FetchOrder, SecretsPort, told_headers, write_answer
+from sandbox.fetch import FetchOrder, told_headers, write_answer
 from sandbox.net.errand import Errand, errand
 from sandbox.net.errors import AddressRefused, Halted
 from sandbox.net.lines import Line, Lines, url_of
 from sandbox.net.names import Lookup, Resolver
 from sandbox.net.tls import node_tls
+from sandbox.outside import SecretsPort
 from sandbox.redaction import Redactor
 
 BODY_BYTES_MAX = 1 << 20

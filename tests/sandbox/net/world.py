@@ -172,6 +172,9 @@ def order_for(
 class NoSecrets:
     """A node without secrets."""
 
+    def names_for(self, agent: str, url: Url, method: str) -> tuple[str, ...]:
+        return tuple(put_in.name for put_in in self.injections(agent, url, method))
+
     def injections(self, agent: str, url: Url, method: str) -> tuple[Injection, ...]:
         return ()
 
