@@ -11,6 +11,7 @@ from akshi_mesh.config.model import Config
 from akshi_mesh.reserve import Reserve
 from akshi_mesh.spend.purse import Purse
 from akshi_mesh.spend.switch import SWITCH_VARIABLE, is_switched_on
+from akshi_mesh.spend.webhook import WebhookRail
 from sandbox.net.fetcher import Fetcher
 from sandbox.outside import SecretsPort
 from sandbox.ports import AuditPort
@@ -47,6 +48,7 @@ def powers(
         audit,
         policy_of=policy_of,
         wall_ms=lambda: clock().wall_ms,
+        rails={rail.name: WebhookRail(rail, broker) for rail in config.spend.rails},
         node_cap=config.spend.daily,
         forced=is_switched_on(os.environ.get(SWITCH_VARIABLE)),
         reserve=reserve,

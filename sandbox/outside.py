@@ -6,6 +6,7 @@ right before bytes leave and while they come: a text is the reason to stop at on
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from sandbox.approvals import Decision, Question
@@ -52,6 +53,13 @@ class PursePort(Protocol):
     @property
     def halted(self) -> bool:
         """Whether the kill switch of money is on."""
+
+    def paying(self, *, task_id: bytes, number: int) -> AbstractContextManager[None]:
+        """Around every act that costs money: the kill switch cancels what is in the block.
+
+        Raises:
+            PortRefused: the switch is on; or it was cut off, and its end is unknown.
+        """
 
     def account(self, agent: str, grants: Grants) -> Account:
         """What counts against the caps today.

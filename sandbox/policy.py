@@ -23,6 +23,7 @@ from sandbox.errors import MalformedAgentAddress
 from sandbox.fault import Fault, FaultCode
 from sandbox.fetch import FetchRequest
 from sandbox.fields import fields_of
+from sandbox.find import FindEntries
 from sandbox.mcp_server import CallTool, ListTools
 from sandbox.request import (
     AppendEntry,
@@ -127,7 +128,7 @@ def decide(config: AgentSpec, request: Request, state: State) -> Verdict:
     if state.stopped is not None:
         return Deny(FaultCode.CANCELLED, state.stopped)
     capability = request.function.capability
-    if state.spend_halted and (state.cost is not None or request.function.name == PAYING):
+    if state.spend_halted and (state.cost is not None or _pays(request)):
         return Deny(FaultCode.NOT_ALLOWED, f"{spend.KILL_SWITCH}: all paid actions are halted")
     if capability is not None and capability not in config.capabilities:
         return Deny(
@@ -176,6 +177,13 @@ def _use(request: Request, target: str, state: State) -> Use | None:
             return Use(capability, target or state.target, is_payment=pays)
 
 
+def _pays(request: Request) -> bool:
+    """Whether money may move: a charge, or a request that shows a payment's proof."""
+    wish = request.wish
+    shows_proof = isinstance(wish, FetchRequest) and wish.payment is not None
+    return shows_proof or request.function.name == PAYING
+
+
 def _decide_target(config: AgentSpec, request: Request, state: State) -> Allow | Deny:
     """Whether it means something, and whether its target is on the agent's list."""
     match request.wish:
@@ -197,6 +205,7 @@ def _decide_target(config: AgentSpec, request: Request, state: State) -> Allow |
             AppendEntry()
             | ReadEntries()
             | SearchEntries()
+            | FindEntries()
             | WaitForTasks()
             | CancelTask()
             | RunSql()

@@ -15,6 +15,7 @@ from sandbox.endpoint import Url
 from sandbox.errors import ActFailed
 from sandbox.fault import FaultCode
 from sandbox.fetch import FetchRequest
+from sandbox.find import FindEntries
 from sandbox.host.boundary import Desk
 from sandbox.host.counsel import Counsel
 from sandbox.mcp_server import CallTool, ListTools
@@ -119,6 +120,9 @@ class Performer:
                 return journal.append(ports.journals, run, wish, number=number)
             case ReadEntries() as wish:
                 return journal.read(ports.journals, run, wish)
+            case FindEntries() as wish:
+                self._desk.pace.charge(TOKENS_OF_A_THREAD)
+                return await self.waited(journal.find(ports.journals, run, wish))
             case SearchEntries() as wish:
                 self._desk.pace.charge(TOKENS_OF_A_THREAD)
                 return await self.waited(journal.search(ports.journals, run, wish))
@@ -156,7 +160,7 @@ class Performer:
                     raise ActFailed(FaultCode.UNAVAILABLE, "this node keeps no databases")
                 return await self.waited(run_sql(ports.databases, run, wish.statement))
             case FetchRequest() as wish:
-                return await self.waited(self._fetch(wish, request))
+                return await self.waited(self._fetch_paid(wish, request))
             case AskBalance() | Quote() | Charge() as wish:
                 grants, number = self._counsel.grants(), request.number
                 return await self.waited(
@@ -194,6 +198,15 @@ class Performer:
             still_allowed=self._still_allowed,
             hop=hop,
         )
+
+    async def _fetch_paid(self, wish: FetchRequest, request: Request) -> str:
+        """Where a request shows a proof, showing it may be what moves the money."""
+        if wish.payment is None:
+            return await self._fetch(wish, request)
+        if self._ports.purse is None:
+            raise ActFailed(FaultCode.UNAVAILABLE, "this node has no purse")
+        with self._ports.purse.paying(task_id=self._run.id, number=request.number):
+            return await self._fetch(wish, request)
 
     def _still_allowed(self) -> str | None:
         return self._desk.boundary.stopped

@@ -1,6 +1,7 @@
 """The policy as a matrix: what is not listed here as allowed is denied."""
 
 import itertools
+import json
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.agent_spec import AgentSpec
+from sandbox.approvals import ApprovalRule
 from sandbox.capability import FUNCTIONS, Capability, Function
+from sandbox.endpoint import EndpointRule
 from sandbox.fault import FaultCode
 from sandbox.policy import HOPS_MAX, Allow, Deny, State, Verdict, decide
 from sandbox.request import read_request
@@ -217,3 +220,20 @@ def test_a_wish_that_the_policy_does_not_know_is_a_bug_and_no_permission() -> No
     unknown = replace(read_request(0, "task.now", ()), wish="anything")  # type: ignore[arg-type]
     with pytest.raises(AssertionError):
         decide(AGENT, unknown, STATE)
+
+
+def test_a_proof_is_shown_to_nobody_while_spending_is_halted() -> None:
+    """With x402 it is the proof that moves the money."""
+    rule = ApprovalRule("never")
+    agent = spec(
+        endpoints=(EndpointRule.parse("api.example.com"),),
+        approval={Capability.HTTP_FETCH: rule},
+    )
+    plain, paid = ({"url": "https://api.example.com/"}, {"payment": "9f" * 16})
+    halted = replace(STATE, spend_halted=True)
+    assert isinstance(ask("http-fetch.fetch", json.dumps(plain), agent=agent, state=halted), Allow)
+    refused = ask("http-fetch.fetch", json.dumps({**plain, **paid}), agent=agent, state=halted)
+    assert isinstance(refused, Deny)
+    assert refused.reason.startswith("kill_switch")
+    allowed = ask("http-fetch.fetch", json.dumps({**plain, **paid}), agent=agent)
+    assert isinstance(allowed, Allow)
