@@ -64,6 +64,7 @@ class Server:
     not_before_s: float = -math.inf
     began_s: float = 0.0
     scope: trio.CancelScope | None = None
+    over: trio.Event | None = None  # the end of its last life, until that has come
     starting: trio.Lock = field(default_factory=trio.Lock)
 
     @property
@@ -75,6 +76,7 @@ class Server:
 
     def close(self) -> None:
         """End the session and the program behind it, now."""
+        self.session = None
         if self.scope is not None:
             self.scope.cancel()
 
@@ -261,6 +263,8 @@ class Servers:
         async with server.starting:
             if server.session is not None:
                 return server.session
+            if server.over is not None:
+                await server.over.wait()
             wait_s = server.not_before_s - trio.current_time()
             if wait_s > 0:
                 why = f"{server.trouble}; it is tried again in {math.ceil(wait_s)} s"
@@ -279,19 +283,32 @@ class Servers:
         task_status: trio.TaskStatus[Session | None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """One life of a server; what goes wrong is written down in it."""
+        server.over = over = trio.Event()
+        try:
+            session = await self._live(server, task_status)
+        finally:
+            server.over = None
+            over.set()
+        if session is None:
+            task_status.started(None)
+
+    async def _live(
+        self, server: Server, task_status: trio.TaskStatus[Session | None]
+    ) -> Session | None:
         who = {"agent": server.agent, "server": server.spec.name}
-        ended, trouble, is_up = trio.Event(), "", False
+        ended, trouble = trio.Event(), ""
+        session: Session | None = None
         with trio.CancelScope(deadline=trio.current_time() + START_S_MAX) as server.scope:
             try:
                 async with AsyncExitStack() as stack:
                     streams = await stack.enter_async_context(await self._streams(server, ended))
-                    session = await stack.enter_async_context(
+                    opened = await stack.enter_async_context(
                         open_session(server.spec.name, streams, ended.set)
                     )
-                    await self._judge(server, session)
+                    await self._judge(server, opened)
                     server.scope.deadline = math.inf
-                    server.session, server.trouble = session, None
-                    server.began_s, is_up = trio.current_time(), True
+                    server.session, server.trouble = opened, None
+                    server.began_s, session = trio.current_time(), opened
                     log.info("mcp.up", tools=len(server.tools), **who)
                     task_status.started(session)
                     await ended.wait()
@@ -301,12 +318,11 @@ class Servers:
                 trouble = shown(first_of(failures))
             finally:
                 server.session, server.tools = None, {}
-        if server.scope.cancelled_caught and not is_up and server.scope.deadline < math.inf:
+        if server.scope.cancelled_caught and trio.current_time() >= server.scope.deadline:
             trouble = f"{server.spec.name} did not start within {START_S_MAX:g} s"
         self._note_end(server, trouble)
         log.info("mcp.down", why=trouble, **who)
-        if not is_up:
-            task_status.started(None)
+        return session
 
     async def _streams(
         self, server: Server, ended: trio.Event

@@ -1,6 +1,6 @@
 """A real MCP server over standard input and output, made with the official SDK.
 
-    python tool_server.py [FILE]     with FILE it also reads and writes there
+python tool_server.py [FILE]     with FILE it also reads and writes there
 """
 
 import os
