@@ -2,6 +2,7 @@
 
 from bench import (
     agent_start,
+    audit,
     catch_up,
     connect,
     gate,
@@ -26,6 +27,9 @@ PROMISES = (
     host_call.PROMISE,
     agent_start.PROMISE,
     stop.PROMISE,
+    audit.APPEND,
+    audit.VERIFY,
+    audit.EXPORT,
     idle.PROMISE,
     start.PROMISE,
 )
