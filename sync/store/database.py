@@ -9,23 +9,20 @@ Every page carries a checksum (SQLite's "cksmvfs"): a flipped bit on the disk ra
 """
 
 import contextlib
-import errno
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
 import apsw
-import apsw.sqlite_extra
 
 from sync.errors import (
     DatabaseDamaged,
-    StoreBusy,
     StoreError,
-    StoreFull,
-    StoreReadOnly,
     StoreUnreadable,
 )
+from sync.store import extensions
+from sync.store.failures import by_errno, explained
 
 Row = tuple[Any, ...]
 Durability = Literal["normal", "power"]
@@ -56,22 +53,6 @@ _ON_DISK: tuple[tuple[str, str | int, str | int], ...] = (
 )
 _SYNCHRONOUS = {"normal": ("NORMAL", 1), "power": ("FULL", 2)}
 
-_PRIMARY = 0xFF  # SQLite's result codes: the low byte is the family
-_FAMILIES: dict[int, type[StoreError]] = {
-    apsw.SQLITE_FULL: StoreFull,
-    apsw.SQLITE_READONLY: StoreReadOnly,
-    apsw.SQLITE_PERM: StoreReadOnly,
-    apsw.SQLITE_BUSY: StoreBusy,
-    apsw.SQLITE_CORRUPT: DatabaseDamaged,
-    apsw.SQLITE_NOTADB: DatabaseDamaged,
-    apsw.SQLITE_IOERR: StoreUnreadable,
-    apsw.SQLITE_CANTOPEN: StoreUnreadable,
-    apsw.SQLITE_NOMEM: StoreUnreadable,
-}
-_DAMAGED = {apsw.SQLITE_IOERR_DATA, apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORRUPTFS}
-_READ_ONLY_ERRNO = {errno.EROFS, errno.EACCES, errno.EPERM}
-_FULL_ERRNO = {errno.ENOSPC, errno.EDQUOT}
-
 
 class Rows(apsw.Cursor):
     """A cursor whose failures are ours: the disk's go to `StoreError`, bugs pass."""
@@ -95,28 +76,6 @@ class Rows(apsw.Cursor):
             raise explained(error, self.connection) from error
 
 
-def explained(error: apsw.Error, where: apsw.Connection | str) -> Exception:
-    """The `StoreError` that `error` means, or `error` itself if it is a bug of ours."""
-    path = where if isinstance(where, str) else where.filename or MEMORY
-    extended = getattr(error, "extendedresult", 0)
-    if extended in _DAMAGED:
-        return DatabaseDamaged(path, "a page does not match its checksum")
-    family = _FAMILIES.get(getattr(error, "result", extended & _PRIMARY))
-    if family is None:
-        return error
-    if family is StoreUnreadable and not isinstance(where, str):
-        # SQLite says "disk I/O error" for several things; the system knows which.
-        with contextlib.suppress(apsw.Error):
-            family = _by_errno(where.system_errno, family)
-    return family(path, str(error).lower())
-
-
-def _by_errno(number: int, otherwise: type[StoreError]) -> type[StoreError]:
-    if number in _FULL_ERRNO:
-        return StoreFull
-    return StoreReadOnly if number in _READ_ONLY_ERRNO else otherwise
-
-
 class Database:
     """One connection to the node's database.
 
@@ -135,6 +94,7 @@ class Database:
         self._has_begun = False  # SQLite's transaction, within our outermost block
         self._sync_wanted = False
         self._failure: Exception | None = None
+        self._knows_vectors = False
         self._log: int | None = None  # descriptor of the write-ahead log, once it was synced
         self.commits = 0  # outermost commits so far
         self.failures = 0  # statements that the disk, or another program, was in the way of
@@ -151,7 +111,7 @@ class Database:
         try:
             connection = _connect(path, writes=True)
         except OSError as error:
-            raise _by_errno(error.errno or 0, StoreUnreadable)(path, str(error)) from error
+            raise by_errno(error.errno or 0, StoreUnreadable)(path, str(error)) from error
         try:
             _configure(connection, path, (("synchronous", *_SYNCHRONOUS[durability]),))
             database = cls(connection, path, durability)
@@ -274,6 +234,16 @@ class Database:
             return Database(connection, MEMORY, "normal")
         return Database.read_only(self._path)
 
+    def load_vectors(self) -> None:
+        """Teach this connection the functions of sqlite-vec; a repeat does nothing.
+
+        Raises:
+            StoreUnreadable: it is not installed, or not for this machine.
+        """
+        if not self._knows_vectors:
+            extensions.load_vectors(self._connection, self._path)
+            self._knows_vectors = True
+
     def checkpoint(self) -> None:
         """Move the log into the file, on a connection of its own: call it in a thread.
 
@@ -343,7 +313,7 @@ class Database:
                 self._log = os.open(self._path + "-wal", os.O_RDWR | os.O_CLOEXEC)
             os.fdatasync(self._log)
         except OSError as error:
-            raise _by_errno(error.errno or 0, StoreUnreadable)(self._path, str(error)) from error
+            raise by_errno(error.errno or 0, StoreUnreadable)(self._path, str(error)) from error
 
     def _sync_directory(self) -> None:
         """Make the names of the file and its log durable, once."""
@@ -364,7 +334,7 @@ def _connect(path: str, *, writes: bool) -> apsw.Connection:
             # SQLite would create it readable for everybody; the log inherits the mode.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         flags = apsw.SQLITE_OPEN_READWRITE if writes else apsw.SQLITE_OPEN_READONLY
-        _load_checksums()
+        extensions.load_checksums()
         try:
             connection = apsw.Connection(
                 path, flags=flags, vfs="cksmvfs", statementcachesize=STATEMENTS_CACHED
@@ -373,14 +343,6 @@ def _connect(path: str, *, writes: bool) -> apsw.Connection:
             raise explained(error, path) from error
     connection.cursor_factory = Rows
     return connection
-
-
-def _load_checksums() -> None:
-    """Register the checksumming VFS; it stays for the life of the process."""
-    if "cksmvfs" not in apsw.vfs_names():
-        loader = apsw.Connection(MEMORY)
-        apsw.sqlite_extra.load(loader, "cksumvfs")
-        loader.close()
 
 
 def _configure(

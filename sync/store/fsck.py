@@ -23,6 +23,7 @@ from sync.proto.journal_store import Batch, Log
 from sync.store.database import Database
 from sync.store.journals import SUBTREE, Journals
 from sync.store.search import Search
+from sync.store.vectors import forget_vectors
 
 _CHUNK: Final = 1_024  # entries read at a time
 
@@ -96,6 +97,7 @@ def repair_journals(database: Database, *, network: str) -> JournalCheck:
             _cut(database, log, edge)
     if any(not check.is_sound for check in checks):
         Search(database).forget()
+        forget_vectors(database)
     return JournalCheck(tuple(checks))
 
 

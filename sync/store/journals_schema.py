@@ -69,4 +69,15 @@ JOURNALS_SCHEMA: Final = (
         nonce BLOB NOT NULL, log INTEGER NOT NULL, seq INTEGER NOT NULL,
         PRIMARY KEY (nonce, log, seq)
     ) STRICT, WITHOUT ROWID""",
+    # Vectors, each with the model that made it, and how far each log has been embedded.
+    "CREATE TABLE IF NOT EXISTS journal_models (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)"
+    " STRICT",
+    """CREATE TABLE IF NOT EXISTS journal_vectors (
+        model INTEGER NOT NULL, journal INTEGER NOT NULL, log INTEGER NOT NULL,
+        seq INTEGER NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (model, journal, log, seq)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS journal_embedded (
+        model INTEGER NOT NULL, log INTEGER NOT NULL, size INTEGER NOT NULL,
+        PRIMARY KEY (model, log)
+    ) STRICT, WITHOUT ROWID""",
 )
