@@ -10,12 +10,14 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self, cast
 
 from akshi_mesh.api import shapes
+from akshi_mesh.api.client_approvals import ApprovalCalls
+from akshi_mesh.api.client_grants import GrantCalls
 from akshi_mesh.api.client_secrets import SecretCalls
 from akshi_mesh.api.errors import BY_STATUS, ControlError, Unavailable
 from akshi_mesh.home import Home
@@ -65,6 +67,14 @@ class Client:
         self._token = token
 
     @property
+    def approvals(self) -> ApprovalCalls:
+        return ApprovalCalls(self)
+
+    @property
+    def grants(self) -> GrantCalls:
+        return GrantCalls(self)
+
+    @property
     def secrets(self) -> SecretCalls:
         return SecretCalls(self)
 
@@ -90,6 +100,12 @@ class Client:
         """
         with self._answer(operation, timeout_s, arguments) as response:
             return json.loads(response.read())
+
+    def lines(
+        self, operation: str, /, *, timeout_s: float, **arguments: object
+    ) -> AbstractContextManager[http.client.HTTPResponse]:
+        """The answer of an operation that streams: one JSON object a line."""
+        return self._answer(operation, timeout_s, arguments)
 
     @contextmanager
     def _answer(
@@ -132,9 +148,18 @@ class Client:
         address: str | None = None,
         allow: Sequence[str] = (),
         until_ms: int | None = None,
+        caps: Sequence[str] = (),
+        spend: str | None = None,
     ) -> shapes.TrustedInfo:
         answer = self.call(
-            "trust_add", did=did, name=name, address=address, allow=list(allow), until_ms=until_ms
+            "trust_add",
+            did=did,
+            name=name,
+            address=address,
+            allow=list(allow),
+            until_ms=until_ms,
+            caps=list(caps),
+            spend=spend,
         )
         return cast(shapes.TrustedInfo, answer)
 
@@ -172,9 +197,15 @@ class Client:
         *,
         message_id: str | None = None,
         expires_s: float | None = None,
+        scope: Sequence[str] | None = None,
     ) -> shapes.TaskInfo:
         answer = self.call(
-            "task_send", target=target, text=text, message_id=message_id, expires_s=expires_s
+            "task_send",
+            target=target,
+            text=text,
+            message_id=message_id,
+            expires_s=expires_s,
+            scope=scope and list(scope),
         )
         return cast(shapes.TaskInfo, answer)
 

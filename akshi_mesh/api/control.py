@@ -28,6 +28,8 @@ from akshi_mesh.api.shapes import (
     TrustedInfo,
     Why,
 )
+from akshi_mesh.api.shapes_approvals import ApprovalAnswered, ApprovalInfo
+from akshi_mesh.api.shapes_grants import GrantInfo
 from akshi_mesh.api.shapes_secrets import SecretInfo
 
 
@@ -55,8 +57,10 @@ class Control(Protocol):
         address: str | None,
         allow: Sequence[str],
         until_ms: int | None,
+        caps: Sequence[str] | None = None,
+        spend: str | None = None,
     ) -> TrustedInfo:
-        """Trust `did`, or add rights, name, address or end to one already trusted."""
+        """Trust `did`, or add rights, capabilities, name, address or end to one already trusted."""
         ...
 
     async def trust_list(self) -> list[TrustedInfo]: ...
@@ -77,6 +81,35 @@ class Control(Protocol):
         """Let later epochs of a forked author into the view again."""
         ...
 
+    async def grant_make(
+        self,
+        did: str,
+        *,
+        allow: Sequence[str],
+        caps: Sequence[str] | None,
+        spend: str | None,
+        until_ms: int,
+        source: str | None,
+    ) -> GrantInfo:
+        """Give `did` a signed grant; `source` is whose grant a part is handed on of, if not ours."""
+        ...
+
+    async def grant_use(self, chain: bytes) -> GrantInfo:
+        """Keep a grant that was given to this node, and show it to its issuer."""
+        ...
+
+    async def grant_list(self) -> list[GrantInfo]:
+        """What was given, what is held, and what was shown; those that end first first."""
+        ...
+
+    async def grant_show(self, grant_id: str) -> GrantInfo:
+        """`grant_id` may be its first digits."""
+        ...
+
+    async def grant_drop(self, grant_id: str) -> Done:
+        """Withdraw what was given or shown, with all that hangs on it; forget what is held."""
+        ...
+
     async def peers(self) -> list[PeerInfo]: ...
 
     async def add_peer(self, peer: str) -> PeerAdded:
@@ -94,6 +127,7 @@ class Control(Protocol):
         *,
         message_id: str | None,
         expires_s: float | None,
+        scope: Sequence[str] | None = None,
     ) -> TaskInfo:
         """Store the task and start delivering it; answers before any peer did.
 
@@ -196,6 +230,33 @@ class Control(Protocol):
         self, name: str, *, agent: str | None, endpoint: str | None
     ) -> list[SecretInfo]:
         """Take back what `secrets_revoke` did for the same; with nulls, all of it."""
+        ...
+
+    async def approvals_list(
+        self, *, state: str | None, agent: str | None, capability: str | None
+    ) -> list[ApprovalInfo]:
+        """Questions to people, the next to expire first; `state` is pending (null) or all."""
+        ...
+
+    async def approvals_show(self, id: str) -> ApprovalInfo:
+        """`id` is ``apr-…``, or a prefix of 4 digits, perhaps after ``NODE/``."""
+        ...
+
+    async def approvals_answer(
+        self, ids: Sequence[str], *, hashes: Sequence[str], decision: str, note: str | None
+    ) -> list[ApprovalAnswered]:
+        """Approve or deny as the operator of this node.
+
+        Args:
+            ids: as for `approvals_show`.
+            hashes: of what was shown, one for each; an answer counts for nothing else.
+            decision: approve or deny.
+            note: for the agent to read.
+        """
+        ...
+
+    def approvals_watch(self) -> AsyncIterator[ApprovalInfo]:
+        """What waits now, then each question whenever it changes."""
         ...
 
     async def fsck(self) -> CheckReport:

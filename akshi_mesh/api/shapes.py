@@ -91,6 +91,7 @@ class NodeStatus(TypedDict):
     journals: list[JournalInfo]
     tasks: TaskCounts
     refusals: dict[str, int]
+    approvals_waiting: int
     warnings: list[str]
 
 
@@ -101,6 +102,8 @@ class TrustedInfo(TypedDict):
     name: str | None
     address: str | None
     allow: list[str]
+    caps: list[str]
+    spend: str | None
     until_ms: int | None
     state: Literal["trusted", "expired", "revoked"]
 

@@ -1,12 +1,16 @@
 """Errors of the packages below, as an operator is told them."""
 
 from akshi_mesh.api.errors import BadRequest, ControlError, Damaged, Denied, NotKnown
+from akshi_mesh.approvals.errors import NotAnOperator, UnknownApproval
 from akshi_mesh.transport.errors import TransportError
 from identity.errors import IdentityError, TrustRefused
 from sandbox.errors import (
     AgentBusy,
     AgentUnavailable,
+    AlreadyVoted,
+    ApprovalClosed,
     JailMissing,
+    OtherSubject,
     SandboxError,
     UnknownAgent,
 )
@@ -24,8 +28,10 @@ def told(error: IdentityError | SandboxError | SyncError | TransportError) -> Co
             kind = Damaged if isinstance(error, DatabaseDamaged) else Denied
         case JournalDamaged():
             kind = Damaged
-        case UnknownAgent() | UnknownTask():
+        case UnknownAgent() | UnknownTask() | UnknownApproval():
             kind = NotKnown
+        case ApprovalClosed() | AlreadyVoted() | OtherSubject() | NotAnOperator():
+            kind = Denied
         case AgentUnavailable() | JailMissing():
             kind = Denied
         case _:

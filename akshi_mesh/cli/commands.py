@@ -13,11 +13,13 @@ from typer.main import get_command
 
 from akshi_mesh.cli import (
     agents,
+    approvals,
     audit,
     config_check,
     doctor,
     first,
     fsck,
+    grant,
     journal,
     run,
     secrets,
@@ -112,7 +114,9 @@ status.register(app)
 doctor.register(app)
 _join("config", "The configuration file.", config_check)
 _join("trust", "Whom this node trusts, and for what.", trust)
+_join("grant", "Signed grants that live a day and may be handed on.", grant)
 _join("agents", "The agents of this node.", agents)
+_join("approvals", "What agents ask a person, and the answers.", approvals)
 _join("task", "Tasks for agents, here and elsewhere.", task)
 _join("journal", "Journals: append, read, search, verify.", journal)
 why.register(app)

@@ -53,7 +53,12 @@ def _facts(now: "NodeStatus") -> list[tuple[str, str]]:
         ("sandbox", f"{sandbox['level']}, at least {sandbox['minimum']} is asked for{why}"),
         ("tasks  ", _counts(now["tasks"])),
         ("refused", refusals or "nothing"),
+        ("people ", _waiting(now["approvals_waiting"])),
     ]
+
+
+def _waiting(count: int) -> str:
+    return f"approvals waiting: {count}" + (" (akshi-node approvals list)" if count else "")
 
 
 def _counts(counts: "TaskCounts") -> str:

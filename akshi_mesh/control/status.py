@@ -7,6 +7,8 @@ from importlib import metadata
 import trio
 
 from akshi_mesh.api.shapes import AgentCaps, AgentInfo, Done, NodeStatus, TaskCounts
+from akshi_mesh.control.approvals import ApprovalControl
+from akshi_mesh.control.grants import GrantControl
 from akshi_mesh.control.journals import JournalControl
 from akshi_mesh.control.secrets import SecretControl
 from akshi_mesh.control.trust import TrustControl
@@ -20,7 +22,9 @@ STOPPED_S = 0.5  # the kernel needs some ms to take 20 processes down; `stop` wa
 _COUNTS = ("sent", "acknowledged", "queued", "expired", "refused")
 
 
-class NodeControl(TrustControl, WhyControl, JournalControl, SecretControl):
+class NodeControl(
+    TrustControl, GrantControl, WhyControl, JournalControl, SecretControl, ApprovalControl
+):
     """The whole `Control` of a running node."""
 
     def __init__(self, parts: Parts, *, stopping: Callable[[], None]) -> None:
@@ -49,6 +53,7 @@ class NodeControl(TrustControl, WhyControl, JournalControl, SecretControl):
             "journals": await self.journals(),
             "tasks": self._totals(),
             "refusals": dict(parts.switchboard.refusals),
+            "approvals_waiting": self.approvals_waiting(),
             "warnings": self._warnings(),
         }
 

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Sequence
 import trio
 
 from akshi_mesh.api import shapes
-from akshi_mesh.api.shapes_secrets import SecretInfo
 from akshi_mesh.api.errors import Denied, NotKnown
+from akshi_mesh.api.shapes_secrets import SecretInfo
+from tests.akshi_mesh.api.fake_approvals import FakeApprovals
 
 DID = "did:key:z6MktKwz7Ge1Yxzr4JHavN33wiwa8y81QdcMRLXQsrH9T53b"
 TASK_ID = "ab" * 32
@@ -46,7 +47,7 @@ def task(state: str = "TASK_STATE_COMPLETED", *, final: bool = True) -> shapes.T
     }
 
 
-class FakeControl:
+class FakeControl(FakeApprovals):
     """Fixed answers; `ask` holds (method, arguments) of every question, in order."""
 
     def __init__(self) -> None:
@@ -73,6 +74,7 @@ class FakeControl:
             "journals": await self.journals(),
             "tasks": COUNTS,
             "refusals": {"capability-denied": 2},
+            "approvals_waiting": 0,
             "warnings": [],
         }
 
