@@ -15,6 +15,7 @@ from sync.proto.task_limits import Limits
 from sync.proto.task_ports import Random, Sealer, TaskStore
 from sync.proto.task_receipts import Receipts
 from sync.proto.task_records import Outgoing
+from sync.proto.task_witness import TaskWitness
 
 _READ_ROWS = 32  # of the outbox at a time
 _CLOCK_STEP_MS = 1_000  # the stored clock may lag this far: a write a second is enough
@@ -23,7 +24,15 @@ _CLOCK_STEP_MS = 1_000  # the stored clock may lag this far: a write a second is
 class Post:
     """Shared by both roles of the engine."""
 
-    def __init__(self, store: TaskStore, author: Sealer, limits: Limits, random: Random) -> None:
+    def __init__(
+        self,
+        store: TaskStore,
+        author: Sealer,
+        limits: Limits,
+        random: Random,
+        witness: TaskWitness,
+    ) -> None:
+        self.witness = witness
         self.delivery = Delivery(limits, random)
         self.receipts = Receipts(limits.receipt_delay_s)
         self._store = store
@@ -156,7 +165,8 @@ class Post:
             for peer, lines in self.receipts.take(now.mono_s):
                 if self.delivery.is_up(peer):
                     body = dump_receipts(lines)
-                    _, data = self._author.seal(Kind.RECEIPT, body, now=now, audience=peer)
+                    id_, data = self._author.seal(Kind.RECEIPT, body, now=now, audience=peer)
+                    self.witness.receipt_sealed(peer, lines, id_, data)
                     effects.append(Send(peer, data))
         return effects
 

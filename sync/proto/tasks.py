@@ -50,6 +50,7 @@ from sync.proto.task_post import Post, soonest
 from sync.proto.task_records import Ledger
 from sync.proto.task_states import CLOCK_AHEAD, Disposition
 from sync.proto.task_views import Fact, Role, TaskView, Views
+from sync.proto.task_witness import NoWitness, TaskWitness
 from sync.proto.tasks_receiving import Receiving
 from sync.proto.tasks_sending import Order, Sending
 
@@ -77,10 +78,11 @@ class Tasks:
         policy: TaskPolicy,
         random: Random,
         limits: Limits = DEFAULT_LIMITS,
+        witness: TaskWitness | None = None,
     ) -> None:
         self._store = store
         self._limits = limits
-        self._post = Post(store, author, limits, random)
+        self._post = Post(store, author, limits, random, witness or NoWitness())
         self._sending = Sending(store, author, self._post, limits)
         self._receiving = Receiving(store, policy, self._post, limits, me=author.public_key)
         self.views = Views(store, self._post, self._receiving)

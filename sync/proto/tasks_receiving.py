@@ -358,14 +358,16 @@ class Receiving:
         self, task: ReceivedTask, result: str, now: Moment
     ) -> tuple[Outgoing, list[Effect]]:
         until_ms = now.wall_ms + self._limits.result_kept_ms
+        body = dump_json(result)
         row, effects = self._post.put(
             Kind.RESULT,
-            dump_json(result),
+            body,
             peer=task.peer,
             now=now,
             until_ms=until_ms,
             about=task.id,
         )
+        self._post.witness.result_offered(task, row, body)
         if self._post.delivery.number(task.peer, row.id) is not None:
             self._post.receipts.forget(task.peer, task.id)  # the result says it too
         return row, effects

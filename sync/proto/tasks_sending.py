@@ -205,6 +205,8 @@ class Sending:
                 self._post.drop(outgoing.peer, outgoing.number)
                 if outgoing.kind is Kind.RESULT:
                     self._store.received.set_outbox(outgoing.task_id, None)
+                    if line.disposition is Disposition.DONE:
+                        self._post.witness.result_acknowledged(outgoing, envelope)
                 else:
                     self._store.sent.set_cancel(outgoing.task_id, None)
         return effects + self._post.pump(envelope.author, now)
@@ -223,7 +225,10 @@ class Sending:
         else:
             disposition = Disposition.DONE
         self._post.receipts.note(envelope.author, envelope.id, disposition, now.mono_s)
-        if task is None or task.answered:
+        if task is None:
+            return []
+        self._post.witness.result_received(task, envelope)
+        if task.answered:
             return []
         self._settle(task, Counted.ACKNOWLEDGED)
         self._store.sent.end(task_id, ended_ms=now.wall_ms, answered=True, reason="", result=text)
@@ -265,6 +270,7 @@ class Sending:
         for task in self._store.sent.overdue(Counted.ACKNOWLEDGED, late_ms, _SWEEP_ROWS):
             outcome = Failed("unknown", "no result arrived; whether it was done is unknown")
             effects += self._end(task, Counted.ACKNOWLEDGED, outcome, now)
+            self._post.witness.result_missed(task)
         if effects:
             self._post.clock_ms(now, exact=True)
         return effects
