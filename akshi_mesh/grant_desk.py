@@ -6,7 +6,7 @@ import structlog
 
 from akshi_mesh.audit.log import AuditLog
 from akshi_mesh.errors import GrantsFull
-from akshi_mesh.grant_book import GrantBook, Side
+from akshi_mesh.grant_book import GrantBook, Kept, Side
 from akshi_mesh.trust_book import TrustBook
 from akshi_mesh.trust_effects import TrustEffects
 from identity.caps import Scope
@@ -138,6 +138,19 @@ class GrantDesk:
         self._book.keep("held", grant)
         self._effects().show_anew(grant.issuer)
         return grant
+
+    def withdraw_key(self, key: bytes) -> bool:
+        """Whatever a key was given that is known by grants only is withdrawn; False if nothing."""
+        if not self._book.knows(key):
+            return False
+        self._audit.note(Event.TRUST, subject=str(Did(key)), code="grant-withdrawn")
+        is_withdrawn = self._book.withdraw_key(key)
+        self._effects().expire()
+        return is_withdrawn
+
+    def all(self) -> list[Kept]:
+        """Everything, those that end first first."""
+        return self._book.all(self._trust.store, self._trust.now_ms())
 
     def drop(self, side: Side, grant: Grant) -> None:
         """Forget what is held; withdraw what was given or shown, with all that hangs on it."""

@@ -209,6 +209,7 @@ class Testnet:
                         name=other.name,
                         address=other.address,
                         allow=["a2a:*", "journal:*"],
+                        caps=["a2a", "filesystem", "journal"],
                     )
 
     def _missing(self, node: NodeProcess) -> list[str]:

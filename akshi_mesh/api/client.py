@@ -19,6 +19,7 @@ from akshi_mesh.api import shapes
 from akshi_mesh.api.client_approvals import ApprovalCalls
 from akshi_mesh.api.client_grants import GrantCalls
 from akshi_mesh.api.client_secrets import SecretCalls
+from akshi_mesh.api.client_spend import SpendCalls
 from akshi_mesh.api.errors import BY_STATUS, ControlError, Unavailable
 from akshi_mesh.home import Home
 
@@ -77,6 +78,10 @@ class Client:
     @property
     def secrets(self) -> SecretCalls:
         return SecretCalls(self)
+
+    @property
+    def spend(self) -> SpendCalls:
+        return SpendCalls(self)
 
     @classmethod
     def at(cls, home: Home) -> Self:

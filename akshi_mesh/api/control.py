@@ -31,6 +31,7 @@ from akshi_mesh.api.shapes import (
 from akshi_mesh.api.shapes_approvals import ApprovalAnswered, ApprovalInfo
 from akshi_mesh.api.shapes_grants import GrantInfo
 from akshi_mesh.api.shapes_secrets import SecretInfo
+from akshi_mesh.api.shapes_spend import SpendInfo
 
 
 class Control(Protocol):
@@ -91,7 +92,7 @@ class Control(Protocol):
         until_ms: int,
         source: str | None,
     ) -> GrantInfo:
-        """Give `did` a signed grant; `source` is whose grant a part is handed on of, if not ours."""
+        """Give `did` a signed grant, our own or a part of the one that `source` gave us."""
         ...
 
     async def grant_use(self, chain: bytes) -> GrantInfo:
@@ -137,6 +138,7 @@ class Control(Protocol):
             message_id: idempotency key; the same key and text is the same task, the same
                 key with another text is `Denied`. None: the node draws one.
             expires_s: how long delivery may take; None: 24 hours.
+            scope: the capabilities it may use at most; None: all that this node may.
         """
         ...
 
@@ -257,6 +259,18 @@ class Control(Protocol):
 
     def approvals_watch(self) -> AsyncIterator[ApprovalInfo]:
         """What waits now, then each question whenever it changes."""
+        ...
+
+    async def spend_show(self) -> SpendInfo:
+        """What agents spend today, what is open, and the kill switch."""
+        ...
+
+    async def spend_kill(self) -> SpendInfo:
+        """Halt all paid actions at once; on the disk when this answers."""
+        ...
+
+    async def spend_resume(self) -> SpendInfo:
+        """Let agents spend again. `Denied` while the environment's switch is on."""
         ...
 
     async def fsck(self) -> CheckReport:

@@ -23,6 +23,7 @@ from akshi_mesh.cli import (
     journal,
     run,
     secrets,
+    spend,
     status,
     task,
     trust,
@@ -121,5 +122,6 @@ _join("task", "Tasks for agents, here and elsewhere.", task)
 _join("journal", "Journals: append, read, search, verify.", journal)
 why.register(app)
 fsck.register(app)
+_join("spend", "What agents spend, and the switch that ends it.", spend)
 _join("secrets", "Credentials that agents use and never see.", secrets)
 _join("audit", "The record of what agents did and were refused.", audit)

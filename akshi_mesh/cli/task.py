@@ -68,6 +68,10 @@ def send(
         str | None,
         typer.Option("--id", metavar="ID", help="The same id twice is the same task."),
     ] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CAP", help="The task may use this at most; repeatable."),
+    ] = None,
 ) -> None:
     """Send a task to an agent and print its answer."""
     wait_s, expires_s = span_s(timeout), span_s(expires)
@@ -79,7 +83,9 @@ def send(
         )
     words = _message(text)
     node = session.node()
-    task = node.task_send(target, words, message_id=message_id, expires_s=expires_s)
+    task = node.task_send(
+        target, words, message_id=message_id, expires_s=expires_s, scope=scope or None
+    )
     if not wait:
         session.answer(task, text=task["id"])
         return

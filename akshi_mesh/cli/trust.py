@@ -46,30 +46,58 @@ def add(
         list[str] | None,
         typer.Option(metavar="RIGHT", help="a2a:AGENT or journal:NAME, * for any; repeatable."),
     ] = None,
+    cap: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CAP",
+            help="What agents may use for its tasks: filesystem, http_fetch:HOST, …; repeatable.",
+        ),
+    ] = None,
+    spend: Annotated[
+        str | None, typer.Option(metavar="AMOUNT", help="Money a day, such as 2.00EUR/day.")
+    ] = None,
     until: Annotated[
         str | None, typer.Option(metavar="TIME", help="When it ends: 7d or 2027-01-31.")
     ] = None,
 ) -> None:
     """Trust a node, or give one that is trusted more rights.
 
-    Alone it lets that node connect and nothing else.
+    Alone it lets that node connect and nothing else. With --allow a2a:AGENT it may task that
+    agent, which for its tasks uses no capability that was not given with --cap.
     """
     from akshi_mesh.cli import trust_file
 
     end_ms = None if until is None else until_ms(until, now_ms=_now_ms())
-    rights = tuple(allow or ())
+    rights, caps = tuple(allow or ()), tuple(cap or ())
     with session.node_or_lock() as node:
         did = trust_file.did_of_name(session.home.path, did)
         if node is None:
             trusted = trust_file.add(
-                session.home.path, did, name=name, address=address, allow=rights, until_ms=end_ms
+                session.home.path,
+                did,
+                name=name,
+                address=address,
+                allow=rights,
+                until_ms=end_ms,
+                caps=caps,
+                spend=spend,
             )
         else:
-            trusted = node.trust_add(did, name=name, address=address, allow=rights, until_ms=end_ms)
+            trusted = node.trust_add(
+                did,
+                name=name,
+                address=address,
+                allow=rights,
+                until_ms=end_ms,
+                caps=caps,
+                spend=spend,
+            )
     session.answer(trusted, text=_sentence(trusted))
     if not trusted["allow"] and not session.as_json:
         output.hint(f"to task every agent here: akshi-node trust add {did} --allow 'a2a:*'")
         output.hint(f"to share every journal: akshi-node trust add {did} --allow 'journal:*'")
+    if _tasks_in_vain(trusted) and not session.as_json:
+        output.hint(f"agents use nothing for its tasks until: akshi-node trust add {did} --cap …")
 
 
 def list_trusted(session: Session) -> None:
@@ -84,6 +112,7 @@ def list_trusted(session: Session) -> None:
             trusted["did"],
             trusted["address"] or "-",
             ",".join(trusted["allow"]) or "-",
+            _uses(trusted),
             _state(trusted),
         ),
         empty="nobody is trusted; add a node: akshi-node trust add DID",
@@ -105,6 +134,7 @@ def show(session: Session, who: Who) -> None:
             ("name   ", trusted["name"] or "-"),
             ("address", trusted["address"] or "-"),
             ("allow  ", " ".join(trusted["allow"]) or "to connect, nothing else"),
+            ("may use", _uses(trusted)),
             ("state  ", _state(trusted)),
         ]
     )
@@ -116,7 +146,7 @@ def remove(session: Session, who: Who) -> None:
 
     with session.node_or_lock() as node:
         if node is None:
-            trust_file.remove(session.home.path, who)
+            trust_file.remove(session.home.path, who, network=session.config().mesh.network)
         else:
             node.trust_remove(who)
     session.answer({"removed": who}, text=f"no longer trusted: {who}")
@@ -177,7 +207,18 @@ def _revocation(file: Path) -> bytes:
 def _sentence(trusted: "TrustedInfo") -> str:
     rights = ", ".join(trusted["allow"]) or "it may connect and nothing else"
     end = "" if trusted["until_ms"] is None else f", until {output.when(trusted['until_ms'])}"
-    return f"trusted: {trusted['did']}: {rights}{end}"
+    uses = f"; its tasks may use {_uses(trusted)}" if trusted["caps"] else ""
+    return f"trusted: {trusted['did']}: {rights}{uses}{end}"
+
+
+def _tasks_in_vain(trusted: "TrustedInfo") -> bool:
+    return not trusted["caps"] and any(right.startswith("a2a:") for right in trusted["allow"])
+
+
+def _uses(trusted: "TrustedInfo") -> str:
+    spend = [f"spend {trusted['spend']}"] if trusted["spend"] else []
+    caps = [cap for cap in trusted["caps"] if not (spend and cap == "spend")]
+    return ",".join([*caps, *spend]) or "-"
 
 
 def _state(trusted: "TrustedInfo") -> str:

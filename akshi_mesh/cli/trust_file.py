@@ -7,6 +7,7 @@ from pathlib import Path
 
 from akshi_mesh.api.errors import NotKnown
 from akshi_mesh.api.shapes import TrustedInfo
+from akshi_mesh.scopes import read_scope
 from akshi_mesh.transport.address import Address
 from identity.did import Did
 from identity.files import load_trust, save_trust
@@ -22,16 +23,21 @@ def add(
     address: str | None,
     allow: Sequence[str],
     until_ms: int | None,
+    caps: Sequence[str] = (),
+    spend: str | None = None,
 ) -> TrustedInfo:
     """Trust `did`, or add to what it may do. Raises what `TrustStore.add` does."""
     public_key = Did.parse(did).public_key
     before = load_trust(home)
+    scope = read_scope(caps, spend, before)
     store = before.add(
         public_key,
         petname=name,
         address=None if address is None else str(Address.parse(address)),
         rights=[Right.parse(text) for text in allow],
         until_ms=until_ms,
+        caps=scope.caps,
+        spend=scope.spend,
     )
     _save(home, before, store)
     trusted = store.get(public_key)
@@ -67,9 +73,27 @@ def shown(store: TrustStore, public_key: bytes, *, now_ms: int) -> TrustedInfo:
     raise NotKnown(f"not trusted: {did}", hint=f"akshi-node trust add {did}")
 
 
-def remove(home: Path, who: str) -> None:
-    store = load_trust(home)
-    _save(home, store, store.remove(find(store, who)))
+def remove(home: Path, who: str, *, network: str) -> None:
+    """Trust it no more; what it was granted is withdrawn as well."""
+    before = load_trust(home)
+    key = find(before, who)
+    is_granted = _withdraw(home, key, network)
+    if before.get(key) is not None or not is_granted:
+        _save(home, before, before.remove(key))
+
+
+def _withdraw(home: Path, key: bytes, network: str) -> bool:
+    """Withdraw the grants that went through `key`; False if there are none."""
+    from akshi_mesh.grant_book import SCHEMA, GrantBook
+    from sync.store.database import Database
+
+    database = Database.open(str(home / "node.db"), schemas=SCHEMA)
+    try:
+        book = GrantBook(database, me=b"", network=network)  # it is only read and withdrawn here
+        book.load(time.time_ns() // 1_000_000)
+        return book.withdraw_key(key)
+    finally:
+        database.close()
 
 
 def revoke(home: Path, revocation: bytes, *, network: str) -> str:
@@ -149,6 +173,8 @@ def info(trusted: Trusted, *, now_ms: int) -> TrustedInfo:
         "name": trusted.petname,
         "address": trusted.address,
         "allow": sorted(map(str, trusted.rights)),
+        "caps": sorted(map(str, trusted.scope.caps)),
+        "spend": str(trusted.scope.spend) if trusted.scope.spend else None,
         "until_ms": trusted.until_ms,
         "state": "expired" if expired else "trusted",
     }
@@ -160,6 +186,8 @@ def _revoked(public_key: bytes) -> TrustedInfo:
         "name": None,
         "address": None,
         "allow": [],
+        "caps": [],
+        "spend": None,
         "until_ms": None,
         "state": "revoked",
     }

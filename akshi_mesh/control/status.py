@@ -11,6 +11,7 @@ from akshi_mesh.control.approvals import ApprovalControl
 from akshi_mesh.control.grants import GrantControl
 from akshi_mesh.control.journals import JournalControl
 from akshi_mesh.control.secrets import SecretControl
+from akshi_mesh.control.spend import SpendControl
 from akshi_mesh.control.trust import TrustControl
 from akshi_mesh.control.why import WhyControl
 from akshi_mesh.parts import Parts
@@ -23,7 +24,13 @@ _COUNTS = ("sent", "acknowledged", "queued", "expired", "refused")
 
 
 class NodeControl(
-    TrustControl, GrantControl, WhyControl, JournalControl, SecretControl, ApprovalControl
+    TrustControl,
+    GrantControl,
+    WhyControl,
+    JournalControl,
+    SecretControl,
+    ApprovalControl,
+    SpendControl,
 ):
     """The whole `Control` of a running node."""
 

@@ -1,7 +1,7 @@
 """Tasks of a running node: send, look, wait, watch, cancel."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import trio
@@ -10,6 +10,7 @@ from akshi_mesh.api.errors import BadRequest, Denied, NotKnown
 from akshi_mesh.api.shapes import TaskEvent, TaskInfo
 from akshi_mesh.control.refusals import quoted, remedy_there
 from akshi_mesh.parts import Parts
+from akshi_mesh.scopes import read_scope
 from identity.did import Did
 from sandbox.agent_address import AgentAddress
 from sandbox.errors import MalformedAgentAddress
@@ -30,9 +31,16 @@ class TaskControl:
     _parts: Parts
 
     async def task_send(
-        self, target: str, text: str, *, message_id: str | None, expires_s: float | None
+        self,
+        target: str,
+        text: str,
+        *,
+        message_id: str | None,
+        expires_s: float | None,
+        scope: Sequence[str] | None = None,
     ) -> TaskInfo:
         parts = self._parts
+        bounds = None if scope is None else read_scope(scope, None, parts.trust.store)
         peer, agent = self._target(target)
         now = parts.clock()
         order = Order(
@@ -41,6 +49,7 @@ class TaskControl:
             parts=text_parts(text),
             message_id=message_id,
             expires_ms=None if expires_s is None else now.wall_ms + int(expires_s * 1000),
+            scope=bounds and bounds.as_said_by(str(parts.did)),
         )
         with parts.mesh.transaction():
             task_id, effects = parts.mesh.tasks.submit(order, now)

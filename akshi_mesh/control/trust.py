@@ -8,6 +8,7 @@ from akshi_mesh.api.shapes import Done, PeerAdded, PeerInfo, TaskCounts, Trusted
 from akshi_mesh.cli import trust_file
 from akshi_mesh.journal_book import has_forked
 from akshi_mesh.parts import Parts
+from akshi_mesh.scopes import read_scope
 from akshi_mesh.transport.address import Address, PeerAddress
 from akshi_mesh.transport.ports import LinkInfo
 from identity.did import Did
@@ -31,11 +32,14 @@ class TrustControl:
         address: str | None,
         allow: Sequence[str],
         until_ms: int | None,
+        caps: Sequence[str] | None = None,
+        spend: str | None = None,
     ) -> TrustedInfo:
         public_key = Did.parse(did).public_key
         if public_key == self._parts.me:
             raise BadRequest("this is the node itself, which always trusts itself")
         book = self._parts.trust
+        scope = read_scope(caps or (), spend, book.store)
         book.replace(
             book.store.add(
                 public_key,
@@ -43,6 +47,8 @@ class TrustControl:
                 address=None if address is None else str(Address.parse(address)),
                 rights=[Right.parse(text) for text in allow],
                 until_ms=until_ms,
+                caps=scope.caps,
+                spend=scope.spend,
             )
         )
         return self._trusted(public_key)
@@ -57,7 +63,10 @@ class TrustControl:
 
     async def trust_remove(self, who: str) -> Done:
         book = self._parts.trust
-        book.replace(book.store.remove(trust_file.find(book.store, who)))
+        key = trust_file.find(book.store, who)
+        if book.store.get(key) is None and self._parts.grants.withdraw_key(key):
+            return {"note": "its grants are withdrawn"}
+        book.replace(book.store.remove(key))
         return {"note": "its link is closed and its tasks are cancelled"}
 
     async def trust_revoked(self, revocation: bytes) -> TrustedInfo:

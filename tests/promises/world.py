@@ -35,6 +35,7 @@ ALL_CAPABILITIES = (
 JSON_LOGS = '[telemetry]\nlog_format = "json"\n'
 LOG_LINES = 20_000  # these tests read what nodes say; an operator's terminal keeps less
 WAIT_S = 20.0  # until something is noticed on a busy machine; a test that needs it has failed
+CAPS = ("a2a", "filesystem", "journal")  # what the agents of these tests use for peers
 POLL_S = 0.02
 
 # One command at a time: the output of a process has one place to be caught.
@@ -112,9 +113,13 @@ class Node:
         task = client.task_send(target, text)
         return dict(task if task["final"] else client.task_wait(task["id"], timeout_s=WAIT_S))
 
-    def trust(self, other: "Node", *rights: str, address: bool = True) -> None:
+    def trust(
+        self, other: "Node", *rights: str, address: bool = True, caps: tuple[str, ...] = CAPS
+    ) -> None:
         at = ["--address", other.address] if address else []
         allow = [word for right in rights for word in ("--allow", right)]
+        if any(right.startswith("a2a:") for right in rights):
+            allow += [word for cap in caps for word in ("--cap", cap)]
         self.must("trust", "add", other.did, "--name", other.name, *at, *allow)
 
     def peer(self, did: str) -> dict[str, Any] | None:

@@ -83,6 +83,7 @@ class Pair:
                     name=other.node.name,
                     address=other.listen,
                     allow=["a2a:*", "journal:*"],
+                    caps=["a2a", "filesystem", "journal"],
                 )
             self.wait_linked()
             yield self

@@ -8,6 +8,8 @@ from akshi_mesh.api import shapes
 from akshi_mesh.api.errors import Denied, NotKnown
 from akshi_mesh.api.shapes_secrets import SecretInfo
 from tests.akshi_mesh.api.fake_approvals import FakeApprovals
+from tests.akshi_mesh.api.fake_grants import FakeGrants
+from tests.akshi_mesh.api.fake_spend import FakeSpend
 
 DID = "did:key:z6MktKwz7Ge1Yxzr4JHavN33wiwa8y81QdcMRLXQsrH9T53b"
 TASK_ID = "ab" * 32
@@ -47,7 +49,7 @@ def task(state: str = "TASK_STATE_COMPLETED", *, final: bool = True) -> shapes.T
     }
 
 
-class FakeControl(FakeApprovals):
+class FakeControl(FakeApprovals, FakeSpend, FakeGrants):
     """Fixed answers; `ask` holds (method, arguments) of every question, in order."""
 
     def __init__(self) -> None:
@@ -93,13 +95,17 @@ class FakeControl(FakeApprovals):
         address: str | None,
         allow: Sequence[str],
         until_ms: int | None,
+        caps: Sequence[str] | None = None,
+        spend: str | None = None,
     ) -> shapes.TrustedInfo:
-        self._note("trust_add", did, name, address, tuple(allow), until_ms)
+        self._note("trust_add", did, name, address, tuple(allow), until_ms, caps, spend)
         return {
             "did": did,
             "name": name,
             "address": address,
             "allow": sorted(allow),
+            "caps": sorted(caps or ()),
+            "spend": spend,
             "until_ms": until_ms,
             "state": "trusted",
         }
@@ -115,6 +121,8 @@ class FakeControl(FakeApprovals):
             "name": "bob",
             "address": None,
             "allow": ["a2a:*"],
+            "caps": ["filesystem"],
+            "spend": None,
             "until_ms": None,
             "state": "trusted",
         }
@@ -177,9 +185,15 @@ class FakeControl(FakeApprovals):
         }
 
     async def task_send(
-        self, target: str, text: str, *, message_id: str | None, expires_s: float | None
+        self,
+        target: str,
+        text: str,
+        *,
+        message_id: str | None,
+        expires_s: float | None,
+        scope: Sequence[str] | None = None,
     ) -> shapes.TaskInfo:
-        self._note("task_send", target, text, message_id, expires_s)
+        self._note("task_send", target, text, message_id, expires_s, scope)
         if text in ENDINGS:
             delivery, state = ENDINGS[text]
             ended = task(state)

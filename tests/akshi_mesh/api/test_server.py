@@ -73,6 +73,11 @@ async def test_every_operation_reaches_its_method(socket_path: Path) -> None:
         "wait_s": 1,
         "limit": 5,
         "allow": ["a2a:*"],
+        "caps": ["filesystem"],
+        "spend": None,
+        "until_ms": 5,
+        "chain": "00ff",
+        "grant_id": "abcd",
         "peer": DID,
         "journal": "notes",
         "tag": "t",
@@ -103,10 +108,10 @@ async def test_arguments_arrive_as_they_were_given(socket_path: Path) -> None:
         sent = await ask(client.task_send, "bob/reader", "grüße")
     assert sent["state"] == "TASK_STATE_SUBMITTED"
     assert control.asked == [
-        ("trust_add", (DID, "bob", None, ("a2a:*",), 5)),
+        ("trust_add", (DID, "bob", None, ("a2a:*",), 5, (), None)),
         ("trust_revoked", (b"\x00\xff",)),
         ("task_wait", (TASK_ID, 2.5)),
-        ("task_send", ("bob/reader", "grüße", None, None)),
+        ("task_send", ("bob/reader", "grüße", None, None, None)),
     ]
 
 

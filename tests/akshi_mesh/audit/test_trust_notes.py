@@ -71,7 +71,7 @@ def test_a_change_that_cannot_be_recorded_does_not_happen(
 def test_a_change_of_a_node_that_does_not_run_is_a_record_too(tmp_path: Path) -> None:
     create_node_key(tmp_path)
     trust_file.add(tmp_path, DID, name=None, address=None, allow=(), until_ms=None)
-    trust_file.remove(tmp_path, DID)
+    trust_file.remove(tmp_path, DID, network="akshi")
     reader = Database.read_only(str(tmp_path / "node.db"))
     assert noted(AuditBook(reader)) == [("trust", "added", DID), ("trust", "removed", DID)]
     assert load_trust(tmp_path).get(PEER.public_key) is None
