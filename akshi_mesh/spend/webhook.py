@@ -23,9 +23,9 @@ from sandbox import guest_json
 from sandbox.challenge import PROOF_CHARS_MAX
 from sandbox.errors import MalformedJson, PortRefused
 from sandbox.fault import FaultCode
-from sandbox.fetch import SecretsPort
 from sandbox.net.errand import errand
 from sandbox.net.operator import operator_client
+from sandbox.outside import SecretsPort
 
 ANSWER_BYTES_MAX = 32_768
 WHY_CHARS_MAX = 200

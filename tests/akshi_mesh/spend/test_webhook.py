@@ -31,6 +31,9 @@ class Wallet:
     headers: tuple[Injection, ...] = (Injection("wallet", "Authorization", "Bearer w4ll3t"),)
     users: list[str] = field(default_factory=list)
 
+    def names_for(self, agent: str, url: Url, method: str) -> tuple[str, ...]:
+        raise NotImplementedError
+
     def injections(self, agent: str, url: Url, method: str) -> tuple[Injection, ...]:
         self.users.append(f"{agent} {method} {url}")
         return self.headers
