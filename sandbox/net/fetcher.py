@@ -140,7 +140,7 @@ class Fetcher:
         sending = _Sending(order.url, order.method, order.headers, order.body, rule)
         for _ in range(HOPS_MAX + 1):
             answer = await self._exchange(order, sending)
-            following = _next(order, sending, answer)
+            following = _next(order, sending, answer, self._secrets)
             if following is None:
                 return self._tell(order, sending.url, answer, redactor)
             sending = following
@@ -211,13 +211,15 @@ class Fetcher:
             headers,
             body,
             redactor.text(str(url)),
-            payment_required=self._challenge(order, url, answer),
+            payment_required=self._challenge(order, url, answer, redactor),
         )
         if len(text.encode()) > ANSWER_BYTES_MAX:
             raise MalformedAnswer(f"over {ANSWER_BYTES_MAX} bytes as JSON")
         return text
 
-    def _challenge(self, order: FetchOrder, url: Url, answer: _Answer) -> object:
+    def _challenge(
+        self, order: FetchOrder, url: Url, answer: _Answer, redactor: Redactor
+    ) -> object:
         """What the server wants to be paid, kept under an id that `spend.charge` takes."""
         asked = challenge.read(answer.status, answer.raw, answer.body)
         if asked is None or self._payments is None:
@@ -227,7 +229,7 @@ class Fetcher:
             "amount_micros": asked.amount.micro,
             "currency": asked.amount.currency,
             "rail": asked.rail,
-            "payee": asked.payee,
+            "payee": redactor.text(asked.payee),
         }
 
 
@@ -269,7 +271,9 @@ async def _read_whole(line: Line, response: httpcore.Response, body: AnswerBody)
     return b"".join(pieces)
 
 
-def _next(order: FetchOrder, sending: _Sending, answer: _Answer) -> _Sending | None:
+def _next(
+    order: FetchOrder, sending: _Sending, answer: _Answer, secrets: SecretsPort
+) -> _Sending | None:
     """The request that a redirect leads to, if the rules follow it; else the redirect is told."""
     if answer.status not in _REDIRECTS or not sending.rule.follows or order.hop is None:
         return None
@@ -280,6 +284,10 @@ def _next(order: FetchOrder, sending: _Sending, answer: _Answer) -> _Sending | N
         url = Url.parse(urljoin(str(sending.url), location))
     except (MalformedUrl, ValueError) as malformed:
         raise MalformedAnswer("a redirect to what is no place") from malformed
+    # A server may write the secret it was sent into the place: then neither that place nor the
+    # guest, in a reason, gets it by our hand.
+    if secrets.leaks(order.agent, str(url).encode()) is not None:
+        raise MalformedAnswer("a redirect to a place that holds a secret")
     method, body = sending.method, sending.body
     # As browsers do: a POST that was moved is fetched, and 307 and 308 repeat it. Fetch §4.4.
     if (answer.status == 303 and method != "HEAD") or (answer.status < 303 and method == "POST"):
