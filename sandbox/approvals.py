@@ -27,7 +27,7 @@ HASH_BYTES: Final = 32
 TEXT_BYTES_MAX: Final = 256  # of one text in a subject; longer ones are cut with their digest
 _HEAD_BYTES: Final = 176  # what is kept of such a text, beside its 64 hex digits
 CHAIN_MAX: Final = 4  # hops of a task, as everywhere
-SECRETS_MAX: Final = 16
+SECRETS_MAX: Final = 16  # names in a subject; of more, the last is the digest of all
 RECORD_BYTES_MAX: Final = 32 * 1024  # beyond what all these limits allow together
 SHOWN_BYTES_MAX: Final = 4_096  # of a request; what is longer is judged by its digest and start
 TIMEOUT_S_DEFAULT: Final = 300
@@ -118,10 +118,10 @@ class Subject:
             object.__setattr__(self, name, bounded(getattr(self, name)))
         for name in ("price", "payee"):
             object.__setattr__(self, name, bounded(getattr(self, name)))
-        object.__setattr__(self, "secret_names", tuple(map(bounded, self.secret_names)))
+        object.__setattr__(self, "secret_names", _few(tuple(map(bounded, self.secret_names))))
         object.__setattr__(self, "chain", tuple(map(bounded, self.chain)))
-        if len(self.chain) > CHAIN_MAX or len(self.secret_names) > SECRETS_MAX:
-            raise MalformedApproval("more hops or secrets than a call can have")
+        if len(self.chain) > CHAIN_MAX:
+            raise MalformedApproval("more hops than a task can have")
         if any(len(value) != HASH_BYTES for value in (self.request_hash, self.nonce)):
             raise MalformedApproval(f"request hash and nonce have {HASH_BYTES} bytes")
         for value in (self.body_hash, self.policy_hash):
@@ -269,6 +269,14 @@ def bounded(text: str) -> str:
         return data.decode()
     head = data[:_HEAD_BYTES].decode(errors="ignore")
     return f"{head}… sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _few(names: tuple[str, ...]) -> tuple[str, ...]:
+    """`names`, or the first of many with the digest of all."""
+    if len(names) <= SECRETS_MAX:
+        return names
+    digest = hashlib.sha256(cbor.dumps(list(names))).hexdigest()
+    return (*names[: SECRETS_MAX - 1], f"{len(names)} in all, sha256:{digest}")
 
 
 def fields_of(data: bytes, *, count: int) -> list[Any]:

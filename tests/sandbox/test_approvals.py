@@ -2,11 +2,13 @@
 
 import contextlib
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from identity import cbor
 from sandbox.approvals import (
     RULE_DEFAULT,
     TEXT_BYTES_MAX,
@@ -106,6 +108,17 @@ def test_half_a_surrogate_can_still_be_hashed() -> None:
     assert bounded("a\ud800") == "a\\ud800"
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [(1, 7), (8, [1]), (10, [b"x"]), (4, "telepathy"), (1, "x" * 300), (6, b"short")],
+)
+def test_a_map_that_is_no_subject_is_malformed(key: int, value: object) -> None:
+    fields: Any = cbor.loads(SUBJECT.to_cbor())
+    fields[key] = value
+    with pytest.raises(MalformedApproval):
+        Subject.from_cbor(cbor.dumps(fields))
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_subject_or_malformed(data: bytes) -> None:
     with contextlib.suppress(MalformedApproval):
@@ -135,12 +148,18 @@ def test_a_subject_is_read_as_it_was_written() -> None:
         {"policy_hash": b"x"},
         {"body_hash": b"x"},
         {"chain": ("a/b",) * 5},
-        {"secret_names": ("s",) * 17},
     ],
 )
 def test_a_subject_that_no_call_has_cannot_be_made(wrong: dict[str, object]) -> None:
     with pytest.raises(MalformedApproval):
         replace(SUBJECT, **wrong)  # type: ignore[arg-type]
+
+
+def test_many_secrets_are_named_by_their_digest_and_stay_apart() -> None:
+    many, others = (subject(secret_names=tuple(map(str, range(n)))) for n in (17, 18))
+    assert len(many.secret_names) == len(others.secret_names) == 16
+    assert many.hash != others.hash
+    assert Subject.from_cbor(many.to_cbor()) == many
 
 
 def test_texts_of_a_question_are_bounded() -> None:
