@@ -17,8 +17,11 @@ from akshi_mesh.audit.keeper import Keeper
 from akshi_mesh.audit.log import SCHEMA as AUDIT_SCHEMA
 from akshi_mesh.audit.log import AuditLog
 from akshi_mesh.audit.notary import Notary
+from akshi_mesh.audit.receipts import SCHEMA as RECEIPTS_SCHEMA
+from akshi_mesh.audit.receipts import Receipts
 from akshi_mesh.audit.trust_notes import noting
 from akshi_mesh.config.model import Config
+from akshi_mesh.finder import Finder
 from akshi_mesh.grant_book import SCHEMA as GRANTS_SCHEMA
 from akshi_mesh.grant_book import GrantBook
 from akshi_mesh.grant_desk import GrantDesk
@@ -27,6 +30,8 @@ from akshi_mesh.mcp.pins import SCHEMA as MCP_SCHEMA
 from akshi_mesh.mcp.pins import Pins
 from akshi_mesh.mcp.servers import Servers
 from akshi_mesh.mcp.transports import environment
+from akshi_mesh.modules import SCHEMA as MODULES_SCHEMA
+from akshi_mesh.modules import Modules
 from akshi_mesh.parts import Parts
 from akshi_mesh.policy import NodePolicy
 from akshi_mesh.powers import powers
@@ -55,6 +60,7 @@ from sandbox.host.supervisor import Supervisor
 from sandbox.host.zygote import Zygote
 from sync.author import Author
 from sync.clock import Moment
+from sync.embedding import HashingEmbedder
 from sync.mesh import Mesh
 from sync.proto.journals import Journals
 from sync.proto.tasks import Tasks
@@ -62,7 +68,6 @@ from sync.store.database import Database
 from sync.store.journals import Journals as JournalTables
 from sync.store.journals_schema import JOURNALS_SCHEMA
 from sync.store.journals_view import View
-from sync.store.search import Search
 from sync.store.tasks import TaskTables
 from sync.store.tasks_schema import SCHEMA as TASKS_SCHEMA
 
@@ -70,11 +75,13 @@ SCHEMAS = (
     *TASKS_SCHEMA,
     *JOURNALS_SCHEMA,
     *AUDIT_SCHEMA,
+    *RECEIPTS_SCHEMA,
     STAMPS_SCHEMA,
     REVOCATIONS_SCHEMA,
     *GRANTS_SCHEMA,
     SECRETS_SCHEMA,
     MCP_SCHEMA,
+    MODULES_SCHEMA,
     *APPROVALS_SCHEMA,
     *SPEND_SCHEMA,
 )
@@ -106,7 +113,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
     """All parts, joined; and the services to start, in order."""
     key, database, started = ground.key, ground.database, now()
     network, me = config.mesh.network, key.public_key
-    tables, view, search = TaskTables(database), View(database), Search(database)
+    tables, view = TaskTables(database), View(database)
     grants = GrantBook(database, me=me, network=network)
     trust = TrustBook(home.path, now_ms=lambda: mesh.tasks.clock_high_ms(now()), grants=grants)
     work = WhoseWork(key.did, trust)
@@ -115,11 +122,13 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         database, draw=secrets.token_bytes, wall_ms=lambda: now().wall_ms, reserve=reserve
     )
     trust.precede(noting(audit))
+    receipts = Receipts(database, audit, me=me, wall_ms=lambda: now().wall_ms)
     agent_keys = {a.name: key.derive_agent(a.name, AGENT_GENERATION) for a in config.agents}
     random = Random(secrets.randbits(128))  # noqa: S311 - jitter only
     switchboard = Switchboard(me=me, wall_ms=lambda: now().wall_ms)
     policy = NodePolicy(config, me=me, trust=trust)
-    mesh = _mesh(ground, network, tables, policy, [key, *agent_keys.values()], switchboard, random)
+    keys = [key, *agent_keys.values()]
+    mesh = _mesh(ground, network, tables, policy, keys, switchboard, random, receipts)
     grants.load(trust.now_ms())
     grant_desk = GrantDesk(
         key,
@@ -163,7 +172,8 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         draw=secrets.token_bytes,
     )
     approvals = ApprovalOffice(database, audit, config.approval, around)
-    diaries = Diaries(mesh, view, search, lambda name: agent_keys[name].public_key, now)
+    finder = Finder(mesh, database, HashingEmbedder())
+    diaries = Diaries(mesh, view, finder, lambda name: agent_keys[name].public_key, now)
     databases = Databases(home.databases_path, durability=config.mesh.durability)
     errands = Errands(mesh, tables, switchboard, now, Waits(policy.slots), scope_of=work.scope_of)
     ports = Ports(
@@ -172,6 +182,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         diaries,
         audit,
         AgentLog(),
+        modules := Modules(database, audit, wall_ms=lambda: now().wall_ms),
         approvals=approvals.desk,
         purse=reach.purse,
         http=reach.fetcher,
@@ -198,7 +209,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         database=database,
         tables=tables,
         view=view,
-        search=search,
+        finder=finder,
         mesh=mesh,
         trust=trust,
         grants=grant_desk,
@@ -209,7 +220,9 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         audit=audit,
         notary=Notary(database, key, wall_ms=lambda: now().wall_ms),
         reserve=reserve,
+        receipts=receipts,
         secrets=held,
+        modules=modules,
         approvals=approvals,
         purse=reach.purse,
         tools=tools,
@@ -239,6 +252,7 @@ def _mesh(  # noqa: PLR0917 - one caller, which names them all
     keys: list[SigningKey],
     voice: Switchboard,
     random: Random,
+    witness: Receipts,
 ) -> Mesh:
     """Both engines over one database; `keys` are the node's and its agents'."""
     me, epoch = keys[0].public_key, _nonce()
@@ -259,7 +273,9 @@ def _mesh(  # noqa: PLR0917 - one caller, which names them all
         network=network,
         epoch=epoch,
         database=ground.database,
-        tasks=Tasks(store=tables, author=authors[me], policy=policy, random=random),
+        tasks=Tasks(
+            store=tables, author=authors[me], policy=policy, random=random, witness=witness
+        ),
         journals=journals,
         voice=voice,
         clock=now,

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from akshi_mesh.approvals.office import ApprovalOffice
 from akshi_mesh.audit.log import AuditLog
 from akshi_mesh.audit.notary import Notary
+from akshi_mesh.audit.receipts import Receipts
 from akshi_mesh.config.model import Config
+from akshi_mesh.finder import Finder
 from akshi_mesh.grant_desk import GrantDesk
 from akshi_mesh.home import Home
 from akshi_mesh.mcp.servers import Servers
+from akshi_mesh.modules import Modules
 from akshi_mesh.reserve import Reserve
 from akshi_mesh.secrets.start import Secrets
 from akshi_mesh.spend.purse import Purse
@@ -26,7 +29,6 @@ from sync.clock import Moment
 from sync.mesh import Mesh
 from sync.store.database import Database
 from sync.store.journals_view import View
-from sync.store.search import Search
 from sync.store.tasks import TaskTables
 
 
@@ -43,7 +45,7 @@ class Parts:
     database: Database
     tables: TaskTables
     view: View
-    search: Search
+    finder: Finder
     mesh: Mesh
     trust: TrustBook
     grants: GrantDesk
@@ -54,7 +56,9 @@ class Parts:
     audit: AuditLog
     notary: Notary
     reserve: Reserve
+    receipts: Receipts
     secrets: Secrets
+    modules: Modules
     approvals: ApprovalOffice
     purse: Purse
     tools: Servers

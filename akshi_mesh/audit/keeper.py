@@ -7,8 +7,9 @@ import structlog
 import trio
 
 from akshi_mesh.audit.errors import LogChanged
-from akshi_mesh.audit.log import AuditLog
+from akshi_mesh.audit.log import AuditLog, as_store_error
 from akshi_mesh.audit.notary import Notary
+from akshi_mesh.audit.receipts import Receipts
 from akshi_mesh.audit.retention import DAY_MS, Retention
 from akshi_mesh.parts import Parts
 from akshi_mesh.reserve import Reserve
@@ -31,6 +32,7 @@ class Keeper:
         notary: Notary,
         retention: Retention,
         reserve: Reserve,
+        receipts: Receipts,
         *,
         did: str,
         wall_ms: Callable[[], int],
@@ -39,6 +41,7 @@ class Keeper:
         self._notary = notary
         self._retention = retention
         self._reserve = reserve
+        self._receipts = receipts
         self._did = did
         self._wall_ms = wall_ms
         self._sign_at_ms = self._prune_at_ms = 0  # at the first turn
@@ -53,7 +56,15 @@ class Keeper:
         days = parts.config.identity.audit_retention_days
         retention = Retention(parts.database, parts.audit, days=days, wall_ms=wall_ms)
         did = str(parts.did)
-        return cls(parts.audit, parts.notary, retention, parts.reserve, did=did, wall_ms=wall_ms)
+        return cls(
+            parts.audit,
+            parts.notary,
+            retention,
+            parts.reserve,
+            parts.receipts,
+            did=did,
+            wall_ms=wall_ms,
+        )
 
     async def run(
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -63,10 +74,8 @@ class Keeper:
         Raises:
             StoreError: the disk takes nothing at the start.
         """
-        try:
+        with as_store_error():
             self._audit.note(Event.NODE, subject=self._did, code="started")
-        except AuditUnavailable as unavailable:
-            raise unavailable.__cause__ or unavailable from unavailable
         task_status.started()
         try:
             while True:
@@ -82,7 +91,9 @@ class Keeper:
                 self._reserve.fill()
                 self._notary.checkpoint()
                 self._sign_at_ms = now_ms + SIGN_PAUSE_MS
+            self._receipts.turn()
             if now_ms >= self._prune_at_ms and not self._retention.turn():
+                self._receipts.prune(self._retention.before_ms)
                 self._prune_at_ms = now_ms + DAY_MS
         except LogChanged as changed:
             self._sign_at_ms = now_ms + SIGN_PAUSE_MS

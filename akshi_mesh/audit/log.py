@@ -7,8 +7,9 @@ hash over its tile, which costs one hash a record; nothing of the tree is kept i
 nothing has to be taken back when a transaction fails.
 """
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from akshi_mesh.audit.tree import TILE_BITS, TILE_WIDTH
 from akshi_mesh.reserve import Reserve
@@ -62,6 +63,17 @@ _DURABLE = {
 # Kinds that take rights away: for them there is room on a full disk.
 _URGENT = {Event.KILL_SWITCH, Event.TRUST, Event.SECRET, Event.NODE, Event.AGENT}
 HIGH = ("tier", "high")
+
+
+@contextlib.contextmanager
+def as_store_error() -> Iterator[None]:
+    """Let who handles a full disk handle a log that is full, too: it is the same disk."""
+    try:
+        yield
+    except AuditUnavailable as unavailable:
+        if isinstance(unavailable.__cause__, StoreError):
+            raise unavailable.__cause__ from unavailable
+        raise
 
 
 def leaf_of(salt: bytes, record: bytes) -> bytes:

@@ -26,13 +26,18 @@ class Retention:
         self._days = days
         self._wall_ms = wall_ms
 
+    @property
+    def before_ms(self) -> int:
+        """What is older says nothing any more."""
+        return self._wall_ms() - self._days * DAY_MS
+
     def turn(self) -> bool:
         """Prune some of what is too old; whether there may be more.
 
         Raises:
             StoreError, AuditUnavailable: the disk takes nothing; nothing was pruned.
         """
-        before_ms = self._wall_ms() - self._days * DAY_MS
+        before_ms = self.before_ms
         through = first = self._book.pruned_through
         for kept in self._book.kept(first + 1, first + ROWS_A_TURN):
             if kept.record is None or kept.record.until_ms >= before_ms:

@@ -3,12 +3,10 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from akshi_mesh.audit.log import AuditLog
+from akshi_mesh.audit.log import AuditLog, as_store_error
 from identity.did import Did
 from identity.trust import Trusted, TrustStore
 from sandbox.audit import Event
-from sandbox.errors import AuditUnavailable
-from sync.errors import StoreError
 
 Change = tuple[str, str, tuple[tuple[str, str], ...]]
 Listener = Callable[[TrustStore, TrustStore], None]
@@ -48,13 +46,9 @@ def noting(audit: AuditLog) -> Listener:
     """
 
     def note(before: TrustStore, after: TrustStore) -> None:
-        try:
-            # Not in one transaction: each may take the room that is reserved for it.
-            for code, did, facts in trust_changes(before, after):
+        # Not in one transaction: each may take the room that is reserved for it.
+        for code, did, facts in trust_changes(before, after):
+            with as_store_error():
                 audit.note(Event.TRUST, subject=did, code=code, facts=facts)
-        except AuditUnavailable as unavailable:
-            if isinstance(unavailable.__cause__, StoreError):
-                raise unavailable.__cause__ from unavailable
-            raise
 
     return note

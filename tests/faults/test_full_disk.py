@@ -146,6 +146,7 @@ def test_on_a_full_disk_trust_is_taken_back_and_the_stop_is_written_down() -> No
             node.client.journal_append("notes", tag="", text="no room for this")
         node.stop()
 
+        disk.free()  # to read, SQLite makes a file
         reader = Database.read_only(str(disk.outside / "node.db"))
         told = [(kept.event.value, kept.code) for _, kept in AuditBook(reader).tail(limit=9)]
         assert told[-2:] == [("trust", "removed"), ("node", "stopped")]

@@ -29,6 +29,7 @@ from sync.proto.task_events import (
 from sync.proto.task_limits import Limits
 from sync.proto.task_messages import text_parts, user_message
 from sync.proto.task_states import Cancelled, Completed, TaskState
+from sync.proto.task_witness import TaskWitness
 from sync.proto.tasks import Tasks
 from sync.proto.tasks_sending import Order
 from sync.store.database import MEMORY, Database
@@ -75,6 +76,7 @@ class Node:
     name: str
     clock: Clock
     limits: Limits = field(default_factory=Limits)
+    witness: TaskWitness | None = None
 
     def __post_init__(self) -> None:
         self.key = SigningKey.from_seed(hashlib.sha256(self.name.encode()).digest())
@@ -103,6 +105,7 @@ class Node:
             policy=self.policy,
             random=random.Random(self.name),
             limits=self.limits,
+            witness=self.witness,
         )
         with self.db.transaction():
             effects = self.tasks.load(self.clock.now)

@@ -7,6 +7,8 @@ from akshi_mesh.audit.book import AuditBook
 from akshi_mesh.audit.export import log_files
 from akshi_mesh.audit.log import SCHEMA, AuditLog
 from akshi_mesh.audit.notary import Notary
+from akshi_mesh.audit.receipts import SCHEMA as RECEIPTS_SCHEMA
+from akshi_mesh.audit.receipts import Receipts
 from akshi_mesh.audit.retention import Retention
 from identity.keys import SigningKey
 from sandbox.audit import AuditRecord, Event
@@ -37,11 +39,14 @@ class SmallLog:
     def __init__(self, path: str = ":memory:", *, days: int = 30) -> None:
         self.now_ms = NOW_MS
         salts = (hashlib.sha256(b"%d" % n).digest()[:16] for n in itertools.count())
-        self.database = Database.open(path, schemas=SCHEMA)
+        self.database = Database.open(path, schemas=(*SCHEMA, *RECEIPTS_SCHEMA))
         self.log = AuditLog(self.database, draw=lambda _: next(salts), wall_ms=lambda: self.now_ms)
         self.notary = Notary(self.database, KEY, wall_ms=lambda: self.now_ms)
         self.retention = Retention(self.database, self.log, days=days, wall_ms=lambda: self.now_ms)
         self.book = AuditBook(self.database)
+        self.receipts = Receipts(
+            self.database, self.log, me=KEY.public_key, wall_ms=lambda: self.now_ms
+        )
 
     def add(self, count: int) -> None:
         with self.database.transaction():

@@ -31,6 +31,7 @@ def keeper(log: SmallLog, reserve: Reserve) -> Keeper:
         log.notary,
         log.retention,
         reserve,
+        log.receipts,
         did=str(KEY.did),
         wall_ms=lambda: log.now_ms,
     )
