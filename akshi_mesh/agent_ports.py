@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import structlog
 import trio
 
+from akshi_mesh.finder import Finder
 from akshi_mesh.switchboard import Switchboard
 from akshi_mesh.waits import Waits
 from akshi_mesh.whose_work import originator_of
@@ -19,6 +20,7 @@ from identity.did import Did
 from sandbox.agent_address import AgentAddress
 from sandbox.errors import PortRefused
 from sandbox.fault import FaultCode
+from sandbox.find import FindEntries
 from sandbox.ports import EndedTask, Remembered
 from sync.clock import Moment
 from sync.errors import (
@@ -26,6 +28,7 @@ from sync.errors import (
     StoreBusy,
     StoreFull,
     StoreReadOnly,
+    StoreUnreadable,
     SubmitRefused,
     TooManyCalls,
     UnknownTask,
@@ -38,7 +41,6 @@ from sync.proto.task_records import Origin
 from sync.proto.tasks_sending import Order
 from sync.store.calls import Calls
 from sync.store.journals_view import Seen, View
-from sync.store.search import Search
 from sync.store.tasks import TaskTables
 
 log = structlog.get_logger()
@@ -193,12 +195,12 @@ class Diaries:
     """`JournalPort`: the journal that carries the agent's name."""
 
     def __init__(
-        self, mesh: Mesh, view: View, search: Search, author: Callable[[str], bytes], clock: Clock
+        self, mesh: Mesh, view: View, finder: Finder, author: Callable[[str], bytes], clock: Clock
     ) -> None:
         """`author` gives the public key under which the agent of a name writes."""
         self._mesh = mesh
         self._view = view
-        self._search = search
+        self._finder = finder
         self._author = author
         self._clock = clock
 
@@ -238,13 +240,16 @@ class Diaries:
         return json.dumps({"entries": entries, "next": None})
 
     async def search(self, *, agent: str, query: str, limit: int) -> str:
-        with _store_refuses(), self._mesh.transaction():
-            while self._search.feed():
-                pass
+        return await self.find(agent=agent, wish=FindEntries(query, "keyword", limit))
+
+    async def find(self, *, agent: str, wish: FindEntries) -> str:
         try:
-            hits = self._search.find(agent, query, limit=limit, now_ms=self._clock().wall_ms)
+            with _store_refuses():
+                hits = await self._finder.find(agent, wish, now_ms=self._clock().wall_ms)
         except JournalError as refusal:
             raise PortRefused(FaultCode.INVALID, str(refusal)) from refusal
+        except StoreUnreadable as trouble:
+            raise PortRefused(FaultCode.UNAVAILABLE, trouble.why) from trouble
         return json.dumps(
             {"entries": [{**as_json(hit.seen), "score": round(hit.score, 6)} for hit in hits]}
         )

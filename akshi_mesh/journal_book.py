@@ -12,9 +12,12 @@ from typing import Self
 from akshi_mesh.api.errors import NotKnown
 from akshi_mesh.api.shapes import CheckReport, EntryInfo, EntryPage, Finding, JournalInfo
 from akshi_mesh.config.model import Scope
+from akshi_mesh.finder import look
 from identity.attestation import open_attestation
 from identity.did import Did
 from identity.errors import IdentityError
+from sandbox.find import FindEntries, Mode
+from sync.embedding import HashingEmbedder
 from sync.hybrid_clock import wall_of
 from sync.proto.task_bodies import AGENT
 from sync.store.database import Database
@@ -22,7 +25,6 @@ from sync.store.fsck import LogCheck, check_journals
 from sync.store.journals import Journals as JournalTables
 from sync.store.journals_schema import JOURNALS_SCHEMA
 from sync.store.journals_view import Seen, View
-from sync.store.search import Search
 
 
 class JournalBook:
@@ -77,8 +79,12 @@ class JournalBook:
         more = str(seen[-1].cursor) if len(seen) == limit else None
         return {"entries": [self.entry(journal, one) for one in seen], "after": more}
 
-    def journal_search(self, journal: str, *, query: str, limit: int) -> list[EntryInfo]:
-        hits = Search(self._database).find(journal, query, limit=limit, now_ms=self._now_ms())
+    def journal_search(
+        self, journal: str, *, query: str, limit: int, mode: Mode = "keyword"
+    ) -> list[EntryInfo]:
+        """What had been indexed when the node stopped; vectors, of the built-in embedder's."""
+        wish, embedder = FindEntries(query, mode, limit), HashingEmbedder()
+        hits = look(self._database, embedder, journal, wish, now_ms=self._now_ms())
         return [self.entry(journal, hit.seen, score=hit.score) for hit in hits]
 
     def journal_verify(self, journal: str | None) -> CheckReport:

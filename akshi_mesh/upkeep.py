@@ -53,9 +53,8 @@ class Upkeep:
         parts = self._parts
         self._effects.settle()
         self._effects.expire()
-        if parts.search.is_behind:
-            with parts.mesh.transaction():
-                parts.search.feed()
+        if parts.finder.is_behind:
+            await parts.finder.feed()
         if parts.database.commits >= self._checkpoint_at:
             self._checkpoint_at = parts.database.commits + COMMITS_A_CHECKPOINT
             await trio.to_thread.run_sync(parts.database.checkpoint)

@@ -57,6 +57,7 @@ RECIPES = (
     zig("examples/agents", "reader", "ranking.zig"),
     zig("examples/agents", "relay"),
     zig("examples/agents", "scribe"),
+    zig("tests/agents", "caller"),
     zig("tests/agents", "hostile"),
     zig("tests/agents", "mirror"),
     Recipe(

@@ -63,6 +63,7 @@ _ALL = (
     Function("journal.append", Capability.JOURNAL, (_TEXT, _TEXT), Effect.LOCAL),
     Function("journal.read", Capability.JOURNAL, (_TEXT, _U32), Effect.READ),
     Function("journal.search", Capability.JOURNAL, (_TEXT, _U32), Effect.READ),
+    Function("journal.find", Capability.JOURNAL, (_TEXT,), Effect.READ),
     Function("database.query", Capability.DATABASE, (_TEXT, _TEXT), Effect.STAGED),
     Function("database.execute", Capability.DATABASE, (_TEXT, _TEXT), Effect.STAGED),
     Function("http-fetch.fetch", Capability.HTTP_FETCH, (_TEXT,), Effect.OUTSIDE),

@@ -10,7 +10,7 @@ from sandbox import guest_json
 from sandbox.errors import MalformedRequest
 
 Mode = Literal["keyword", "vector", "hybrid"]
-MODES: Final = ("keyword", "vector", "hybrid")
+MODES: Final[tuple[Mode, ...]] = ("keyword", "vector", "hybrid")
 QUERY_CHARS_MAX: Final = 1_024
 HITS_MAX: Final = 100
 HITS_DEFAULT: Final = 10

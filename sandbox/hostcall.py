@@ -58,6 +58,7 @@ FUNCTIONS: Final[dict[str, str]] = {
     "task.log": "ss",
     "task.now": "",
     "task.random": "u",
+    "journal.find": "s",
 }
 _NAMES: Final = tuple(FUNCTIONS)
 _NUMBERS: Final = {name: number for number, name in enumerate(_NAMES)}

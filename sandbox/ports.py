@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from identity.caps import Scope
+from sandbox.agent_spec import AgentSpec
 from sandbox.audit import AuditRecord
 from sandbox.find import FindEntries
 from sandbox.sql import Statement
@@ -186,6 +187,17 @@ class AuditPort(Protocol):
 
         Raises:
             AuditUnavailable: it was not kept, so what it announces must not happen.
+        """
+
+
+class ModulePort(Protocol):
+    """Which component may run under which name."""
+
+    def problem(self, spec: AgentSpec, cid: str) -> str | None:
+        """Why this component may not run as this agent, with the remedy; or None.
+
+        Raises:
+            AuditUnavailable: it is new, and that could not be written down.
         """
 
 

@@ -20,6 +20,7 @@ from sandbox.errors import (
     ProtocolBroken,
 )
 from sandbox.fetch import FetchRequest, read_fetch
+from sandbox.find import FindEntries, read_find
 from sandbox.guest_path import GuestPath
 from sandbox.mcp_server import CallTool, ListTools, read_call_tool, read_list_tools
 from sandbox.sql import Statement, read_statement
@@ -139,6 +140,7 @@ Wish = (
     AppendEntry
     | ReadEntries
     | SearchEntries
+    | FindEntries
     | SendTask
     | WaitForTasks
     | CancelTask
@@ -272,6 +274,7 @@ _READERS: dict[str, Callable[..., Wish]] = {
     "journal.search": lambda query, limit: SearchEntries(
         _at_most("query", query, QUERY_CHARS_MAX), _from_one("limit", limit, HITS_MAX)
     ),
+    "journal.find": read_find,
     "a2a.send": lambda target, parts: SendTask(address_of(target), guest_json.read_parts(parts)),
     "a2a.wait": lambda ids, timeout_ms: WaitForTasks(
         guest_json.read_ids(ids), min(timeout_ms, WAIT_MS_MAX)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from akshi_mesh.api import shapes
+from akshi_mesh.api.client_agents import AgentCalls
 from akshi_mesh.api.client_approvals import ApprovalCalls
 from akshi_mesh.api.client_grants import GrantCalls
 from akshi_mesh.api.client_secrets import SecretCalls
@@ -66,6 +67,10 @@ class Client:
     def __init__(self, socket_path: Path, *, token: str) -> None:
         self._path = socket_path
         self._token = token
+
+    @property
+    def owned(self) -> AgentCalls:
+        return AgentCalls(self)
 
     @property
     def approvals(self) -> ApprovalCalls:
@@ -249,8 +254,10 @@ class Client:
         answer = self.call("journal_read", journal=journal, after=after, limit=limit)
         return cast(shapes.EntryPage, answer)
 
-    def journal_search(self, journal: str, *, query: str, limit: int) -> list[shapes.EntryInfo]:
-        answer = self.call("journal_search", journal=journal, query=query, limit=limit)
+    def journal_search(
+        self, journal: str, *, query: str, limit: int, mode: str | None = None
+    ) -> list[shapes.EntryInfo]:
+        answer = self.call("journal_search", journal=journal, query=query, limit=limit, mode=mode)
         return cast(list[shapes.EntryInfo], answer)
 
     def journal_verify(self, journal: str | None) -> shapes.CheckReport:

@@ -121,6 +121,25 @@ class Control(Protocol):
 
     async def agent_caps(self, name: str) -> AgentCaps: ...
 
+    async def agent_start(self, name: str) -> AgentInfo:
+        """Run it again, whatever kept it from running; its failures so far count no more."""
+        ...
+
+    async def agent_stop(self, name: str) -> AgentInfo:
+        """Kill its workers at once; what ran and what waits is run after `agent_start`."""
+        ...
+
+    async def agent_restart(self, name: str) -> AgentInfo:
+        """New workers at once; what ran has another attempt."""
+        ...
+
+    async def agent_reload(self, name: str, *, cid: str | None) -> AgentInfo:
+        """Take the file as it is now, if it is approved; `cid` approves that one and no other.
+
+        What runs finishes in a worker of the module it began with.
+        """
+        ...
+
     async def task_send(
         self,
         target: str,
@@ -168,7 +187,11 @@ class Control(Protocol):
 
     async def journal_read(self, journal: str, *, after: str | None, limit: int) -> EntryPage: ...
 
-    async def journal_search(self, journal: str, *, query: str, limit: int) -> list[EntryInfo]: ...
+    async def journal_search(
+        self, journal: str, *, query: str, limit: int, mode: str | None
+    ) -> list[EntryInfo]:
+        """`mode` is keyword, vector or hybrid; None: keyword."""
+        ...
 
     async def journal_verify(self, journal: str | None) -> CheckReport:
         """Recompute every root and check every signature; None: of all journals."""

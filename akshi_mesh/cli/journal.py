@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
@@ -19,12 +20,21 @@ from akshi_mesh.cli.session import Session, command
 
 if TYPE_CHECKING:
     from akshi_mesh.api.shapes import CheckReport, EntryInfo, EntryPage, JournalInfo
+    from sandbox.find import Mode
 
 PAGE = 1_000  # entries that are asked for at once on the way to the newest
 
 Name = Annotated[str, typer.Argument(metavar="JOURNAL")]
 Ids = Annotated[bool, typer.Option("--ids", help="Begin each line with the id of the entry.")]
 Limit = Annotated[int, typer.Option("-n", "--limit", min=1, max=1_000, help="At most so many.")]
+
+
+class Way(StrEnum):
+    """What a search goes by."""
+
+    KEYWORD = "keyword"
+    VECTOR = "vector"
+    HYBRID = "hybrid"
 
 
 def register(app: typer.Typer) -> None:
@@ -76,13 +86,16 @@ def search(
     journal: Name,
     query: Annotated[str, typer.Argument(metavar="QUERY")],
     *,
+    mode: Annotated[
+        Way, typer.Option(help="By words, by what they mean, or by both.")
+    ] = Way.KEYWORD,
     limit: Limit = 20,
     ids: Ids = False,
 ) -> None:
-    """Find entries by their words, the best first."""
+    """Find entries by their words or by what they mean, the best first."""
     with _reading(session) as journals:
-        found = journals.journal_search(journal, query=query, limit=limit)
-    _print(session, found, empty=f"nothing in journal {journal!r} holds these words", ids=ids)
+        found = journals.journal_search(journal, query=query, limit=limit, mode=mode.value)
+    _print(session, found, empty=f"nothing in journal {journal!r} is like this", ids=ids)
 
 
 def verify(
@@ -118,7 +131,9 @@ class Journals(Protocol):
 
     def journal_read(self, journal: str, *, after: str | None, limit: int) -> "EntryPage": ...
 
-    def journal_search(self, journal: str, *, query: str, limit: int) -> "list[EntryInfo]": ...
+    def journal_search(
+        self, journal: str, *, query: str, limit: int, mode: "Mode"
+    ) -> "list[EntryInfo]": ...
 
     def journal_verify(self, journal: str | None) -> "CheckReport": ...
 

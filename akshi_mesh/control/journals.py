@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import trio
 
+from akshi_mesh.api.errors import BadRequest
 from akshi_mesh.api.shapes import (
     AuditLine,
     CheckReport,
@@ -21,9 +22,17 @@ from akshi_mesh.audit.shown import shown
 from akshi_mesh.journal_book import JournalBook
 from akshi_mesh.parts import Parts
 from sandbox.audit import AuditRecord
+from sandbox.find import MODES, FindEntries, Mode
 from sync.store.database import Database
 
 AnswerT = TypeVar("AnswerT")
+
+
+def _mode(name: str | None) -> Mode:
+    for mode in MODES:
+        if mode == (name or "keyword"):
+            return mode
+    raise BadRequest(f"'mode' wants one of {', '.join(MODES)}")
 
 
 class JournalControl:
@@ -51,15 +60,14 @@ class JournalControl:
             lambda book: book.journal_read(journal, after=after, limit=limit)
         )
 
-    async def journal_search(self, journal: str, *, query: str, limit: int) -> list[EntryInfo]:
+    async def journal_search(
+        self, journal: str, *, query: str, limit: int, mode: str | None
+    ) -> list[EntryInfo]:
         parts = self._parts
-        while parts.search.is_behind:
-            with parts.mesh.transaction():
-                parts.search.feed()
-            await trio.lowlevel.checkpoint()
-        return await self._in_thread(
-            lambda book: book.journal_search(journal, query=query, limit=limit)
-        )
+        now_ms, wish = parts.clock().wall_ms, FindEntries(query, _mode(mode), limit)
+        hits = await parts.finder.find(journal, wish, now_ms=now_ms)
+        book = self._book(parts.database, now_ms)
+        return [book.entry(journal, hit.seen, score=hit.score) for hit in hits]
 
     async def journal_verify(self, journal: str | None) -> CheckReport:
         return await self._in_thread(lambda book: book.journal_verify(journal))

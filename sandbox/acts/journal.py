@@ -1,7 +1,8 @@
-"""The agent's own journal: append, read in order, search by words."""
+"""The agent's own journal: append, read in order, search by words or meaning."""
 
 from sandbox.errors import ActFailed
 from sandbox.fault import FaultCode
+from sandbox.find import FindEntries
 from sandbox.ports import JournalPort, TaskRun
 from sandbox.request import AppendEntry, ReadEntries, SearchEntries
 
@@ -30,6 +31,11 @@ def read(port: JournalPort, task: TaskRun, wish: ReadEntries) -> str:
 async def search(port: JournalPort, task: TaskRun, wish: SearchEntries) -> str:
     """The best entries for some words."""
     return _fitting(await port.search(agent=task.agent, query=wish.query, limit=wish.limit))
+
+
+async def find(port: JournalPort, task: TaskRun, wish: FindEntries) -> str:
+    """The best entries for words, for their meaning, or for both."""
+    return _fitting(await port.find(agent=task.agent, wish=wish))
 
 
 def _fitting(answer: str) -> str:

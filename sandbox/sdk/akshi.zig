@@ -73,6 +73,7 @@ pub const journal = struct {
         extern "akshi:agent/journal@0.1.0" fn append(Pointer, usize, Pointer, usize, Area) void;
         extern "akshi:agent/journal@0.1.0" fn read(Pointer, usize, u32, Area) void;
         extern "akshi:agent/journal@0.1.0" fn search(Pointer, usize, u32, Area) void;
+        extern "akshi:agent/journal@0.1.0" fn find(Pointer, usize, Area) void;
     };
     pub fn append(tag: String, text: String) Failure![]u8 {
         return call(raw.append, .{ tag, text });
@@ -82,6 +83,9 @@ pub const journal = struct {
     }
     pub fn search(query: String, limit: u32) Failure![]u8 {
         return call(raw.search, .{ query, limit });
+    }
+    pub fn find(request: String) Failure![]u8 {
+        return call(raw.find, .{request});
     }
 };
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, assert_never
 
 from akshi_mesh.agent_ports import Diaries, Memory
+from akshi_mesh.finder import Finder
 from akshi_mesh.switchboard import Switchboard
 from akshi_mesh.transport import keeper as links
 from akshi_mesh.transport.address import Address
@@ -18,6 +19,7 @@ from identity.cid import wasm_cid
 from identity.envelope import Envelope
 from sync.author import Author
 from sync.clock import Moment
+from sync.embedding import HashingEmbedder
 from sync.mesh import Mesh
 from sync.proto.journal_events import ForkFound, PolicyChanged
 from sync.proto.journals import Journals
@@ -28,7 +30,6 @@ from sync.proto.task_states import Cancelled, Completed, Outcome
 from sync.proto.tasks import Tasks
 from sync.store.journals import Journals as JournalTables
 from sync.store.journals_view import View
-from sync.store.search import Search
 from sync.store.tasks import TaskTables
 from testnet.world.attempt import Attempt, LookOnce
 from testnet.world.describe import short
@@ -111,7 +112,7 @@ class Process:
         self.diaries = Diaries(
             self.mesh,
             self.view,
-            Search(site.disk),
+            Finder(self.mesh, site.disk, HashingEmbedder()),
             lambda name: site.agent_keys[name].public_key,
             self.now,
         )

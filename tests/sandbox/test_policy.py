@@ -22,6 +22,7 @@ GOOD: dict[str, tuple[str | int, ...]] = {
     "journal.append": ("tag", "text"),
     "journal.read": ("", 10),
     "journal.search": ("words", 10),
+    "journal.find": ('{"query":"words"}',),
     "a2a.send": ("friend/reader", PARTS),
     "a2a.wait": (f'["{ID}"]', 10),
     "a2a.cancel": (ID,),
