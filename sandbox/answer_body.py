@@ -43,7 +43,8 @@ class AnswerBody:
         self._told = 0
         self._inflate: _Inflate | None = None
         if self._encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
-            raise MalformedAnswer(f"compressed as {self._encoding[:40]!r}, which nobody asked for")
+            # Not even its name is repeated: the server chose it, and may echo a secret there.
+            raise MalformedAnswer("compressed in a way that nobody asked for")
 
     def feed(self, chunk: bytes) -> bytes:
         """What `chunk` adds to the body.

@@ -18,7 +18,7 @@ from sandbox.errors import MalformedAuditRecord
 
 DETAIL_CHARS_MAX = 256  # a target or a path; longer ones are cut, the hash has the rest
 FACTS_MAX = 16
-FACT_NAME_CHARS_MAX = 32
+FACT_NAME_CHARS_MAX = 96  # `risk.http_fetch.headers.` and the longest header a guest may write
 FACT_CHARS_MAX = 256  # of one value; longer ones are cut, as the detail is
 RECORD_BYTES_MAX = 32_768  # 17 texts of 256 characters of 4 bytes, names and numbers, with room
 FOLD_MS = 1_000

@@ -207,7 +207,7 @@ class EndpointRule:
     def covers_host(self, host: str) -> bool:
         """Whether `host`, as `Url` has it, is the host of this rule or one below it."""
         if self.host.startswith("*."):
-            return host.endswith(self.host[1:]) and len(host) >= len(self.host)
+            return host.endswith(self.host[1:])  # which begins with a dot, as no host does
         return host == self.host
 
     def covers_path(self, path: str) -> bool:

@@ -30,13 +30,14 @@ class Agent:
         self.node = FakeNode()
         self.secrets = secrets or NoSecrets()
         self.fetcher = Fetcher(self.secrets, lookup=lookup)
-        boundary = self.node.boundary()
-        boundary.ports = replace(boundary.ports, http=self.fetcher, secrets=self.secrets)
+        self.boundary = self.node.boundary()
+        ports = replace(self.boundary.ports, http=self.fetcher, secrets=self.secrets)
+        self.boundary.ports = ports
         agent = spec(
             endpoints=tuple(map(EndpointRule.parse, allowed)),
             approval={Capability.HTTP_FETCH: ApprovalRule("never")},
         )
-        self._attempt = Attempt(boundary.desk(agent), task())
+        self._attempt = Attempt(self.boundary.desk(agent), task())
         self._numbers = itertools.count()
 
     async def call(self, text: str) -> str | Fault:

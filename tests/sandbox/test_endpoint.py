@@ -95,6 +95,7 @@ BAD = {
     "encoded dots": "https://api.example.com/v1/%2e%2e/admin",
     "half encoded dots": "https://api.example.com/v1/.%2E/admin",
     "dots with a parameter": "https://api.example.com/v1/..;x/admin",
+    "encoded dot in a name": "https://api.example.com/v1/a%2Eb",
     "encoded slash": "https://api.example.com/v1%2f..",
     "encoded backslash": "https://api.example.com/v1%5C..",
     "encoded nul": "https://api.example.com/v1%00",
@@ -120,6 +121,11 @@ def test_a_url_has_one_spelling(text: str, canonical: str) -> None:
 def test_what_two_readers_could_understand_differently_is_refused(text: str) -> None:
     with pytest.raises(MalformedUrl):
         Url.parse(text)
+
+
+def test_a_user_name_is_called_one() -> None:
+    with pytest.raises(MalformedUrl, match="user name"):
+        Url.parse("https://api.example.com@evil.example/")
 
 
 @given(st.text() | st.text(alphabet="https:/.@[]%\\0127x?#-*e").map("http://".__add__))
