@@ -17,9 +17,11 @@ from typing import Final, NoReturn
 import structlog
 import trio
 
+from akshi_mesh.secrets.errors import BoxUnwritable
 from akshi_mesh.secrets.grants import Grants
 from akshi_mesh.secrets.source import Held, all_held
 from akshi_mesh.secrets.vault import RETIRED_MS, Vault
+from identity.errors import KeyFileError
 from sandbox.audit import AuditRecord, Event, Folding
 from sandbox.budget import Budget
 from sandbox.endpoint import Url
@@ -32,10 +34,11 @@ from sandbox.secrets import Injection, SecretSource, chosen, texts_of
 log = structlog.get_logger()
 
 FLUSH_S: Final = 1.0
-# A guest that holds a secret has it from somewhere: after ten attempts to send it on, all that
-# needs secrets waits for a minute.
-LEAKS_BURST: Final = 10.0
-LEAKS_PER_S: Final = LEAKS_BURST / 60
+# A guest that holds a secret has it from somewhere: after ten attempts within a minute to send
+# it on, it gets none for a minute.
+LEAKS_MAX: Final = 10
+LEAKS_PER_S: Final = LEAKS_MAX / 60
+HELD_OFF_MS: Final = 60_000
 
 
 @dataclass(slots=True)
@@ -76,6 +79,7 @@ class Broker:
         self._now_ms = now_ms
         self._folding = Folding()
         self._leaks: dict[str, Budget] = {}
+        self._held_off: dict[str, int] = {}
         self._gone: list[_Gone] = []
         self._watches: tuple[Watch, ...] = ()
         self._fresh_until_ms: float = 0
@@ -108,7 +112,7 @@ class Broker:
             AuditUnavailable: the use could not be recorded; nothing may be sent.
         """
         wanted = [self._held[binding] for binding in chosen(self._held, agent, url, method)]
-        if wanted and self._leak_budget(agent).wait_s(self._now_ms() / 1000) > 0:
+        if wanted and self._now_ms() < self._held_off.get(agent, 0):
             why = "secrets were found in too many requests of this agent"
             raise PortRefused(FaultCode.RATE_LIMITED, why)
         found = [self._injection(held, agent) for held in wanted]
@@ -124,7 +128,7 @@ class Broker:
         """
         name = leak_in(self._watched(), *texts)
         if name is not None:
-            self._leak_budget(agent).charge(1)
+            self._count_leak(agent)
             self._fold(agent, name, "leak")
         return name
 
@@ -154,8 +158,8 @@ class Broker:
         """Old values leave the disk when nobody looks for them any more."""
         try:
             self.vault.forget_retired(self._now_ms())
-        except OSError as failure:
-            log.warning("secrets.kept", why=str(failure.strerror).lower())
+        except (BoxUnwritable, KeyFileError) as failure:
+            log.warning("secrets.kept", why=str(failure))
 
     def _injection(self, held: Held, agent: str) -> Injection:
         binding = held.binding
@@ -192,11 +196,14 @@ class Broker:
             facts=(("subject", name),),
         )
 
-    def _leak_budget(self, agent: str) -> Budget:
-        now_s = self._now_ms() / 1000
+    def _count_leak(self, agent: str) -> None:
+        now_ms = self._now_ms()
         if agent not in self._leaks:
-            self._leaks[agent] = Budget(burst=LEAKS_BURST, per_s=LEAKS_PER_S, now_s=now_s)
-        return self._leaks[agent]
+            budget = Budget(burst=LEAKS_MAX, per_s=LEAKS_PER_S, now_s=now_ms / 1000)
+            self._leaks[agent] = budget
+        self._leaks[agent].charge(1)
+        if self._leaks[agent].wait_s(now_ms / 1000) > 0:
+            self._held_off[agent] = now_ms + HELD_OFF_MS
 
     def _watched(self) -> tuple[Watch, ...]:
         """All values in use, and those that were in the last 24 hours."""

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Protocol, Self, cast
+from typing import Any, Final, Protocol, Self
 
 from nacl.pwhash import argon2id
 
@@ -138,7 +138,7 @@ class KeySource:
     def _credential_path(self) -> Path | None:
         directory = self.environ.get("CREDENTIALS_DIRECTORY", "")
         path = Path(directory) / CREDENTIAL
-        return path if directory.startswith("/") and path.exists() else None
+        return path if directory.startswith("/") and os.path.lexists(path) else None
 
     def _credential(self) -> bytes:
         path = self._credential_path()
@@ -147,7 +147,11 @@ class KeySource:
                 f"systemd handed over no credential {CREDENTIAL}",
                 hint=f"add LoadCredentialEncrypted={CREDENTIAL} to the unit, and start it there",
             )
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as failure:
+            why = (failure.strerror or "unreadable").lower()
+            raise BoxLocked(f"{path}: {why}", hint="systemctl cat akshi-node") from failure
         try:
             found = os.fstat(descriptor)
             # systemd may keep it as root's and let us in by an access list, which shows as group.
@@ -169,6 +173,28 @@ class KeySource:
         return _key(data.decode("latin-1"), str(self._key_file))
 
 
+class SystemKeyring:
+    """A real keyring of this system. What it refuses locks the box."""
+
+    def __init__(self, found: Any, errors: type[Exception]) -> None:
+        self._found = found
+        self._errors = errors
+
+    def get_password(self, service: str, username: str) -> str | None:
+        try:
+            kept: str | None = self._found.get_password(service, username)
+        except self._errors as failure:
+            raise _keyring_refused(failure) from failure
+        return kept
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        try:
+            self._found.set_password(service, username, password)
+        except self._errors as failure:
+            # Without the cause: that one may hold what was to be kept.
+            raise _keyring_refused(failure) from None
+
+
 def system_keyring() -> Keyring | None:
     """The keyring of this system, if the extra is installed and a real one answers."""
     try:
@@ -183,7 +209,11 @@ def system_keyring() -> Keyring | None:
             return None
     except (KeyringError, RuntimeError):  # what a backend says that cannot run here
         return None
-    return cast(Keyring, found)
+    return SystemKeyring(found, KeyringError)
+
+
+def _keyring_refused(failure: Exception) -> BoxLocked:
+    return BoxLocked(f"the keyring refused: {type(failure).__name__}", hint="unlock it")
 
 
 def _text(key: bytes) -> str:

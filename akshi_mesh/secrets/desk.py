@@ -71,7 +71,7 @@ class Desk:
 
         Raises:
             MalformedSecret, BadRequest, SecretConflict: it cannot be used so.
-            BoxLocked, BoxFull, AuditUnavailable, OSError: nothing has changed.
+            BoxLocked, BoxFull, BoxUnwritable, UnsafeFile, AuditUnavailable: nothing has changed.
         """
         if endpoints:
             bindings = tuple(
@@ -112,7 +112,7 @@ class Desk:
     def remove(self, name: str) -> None:
         """Forget `name` and its values. What is revoked stays so, should it be set again.
 
-        Raises: NoSuchSecret, BoxLocked, AuditUnavailable, OSError.
+        Raises: NoSuchSecret, BoxLocked, BoxUnwritable, UnsafeFile, AuditUnavailable.
         """
         entry = self._broker.vault.entry(name)
         with self._recorded(name, "removed"):

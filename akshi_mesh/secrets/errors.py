@@ -7,7 +7,7 @@ BoxLocked        the key of the box is not to be had -> the operator brings it
 BoxDamaged       the file is not what we wrote       -> the operator restores or resets it
 """
 
-from akshi_mesh.api.errors import Damaged, Denied, NotKnown
+from akshi_mesh.api.errors import Damaged, Denied, NotKnown, Unavailable
 
 
 class NoSuchSecret(NotKnown):
@@ -38,6 +38,12 @@ class BoxFull(Denied):
 
 class BoxLocked(Denied):
     """The values are there, and the key that opens them is not."""
+
+
+class BoxUnwritable(Unavailable):
+    """The disk did not take the box; what was there before still is."""
+
+    hint = "akshi-node doctor"
 
 
 class BoxDamaged(Damaged):

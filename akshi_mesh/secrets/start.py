@@ -14,7 +14,6 @@ from akshi_mesh.secrets.vault import Vault
 from identity.errors import PassphraseNeeded
 from identity.files import load_node_key
 from sandbox.ports import AuditPort
-from sandbox.secrets import SecretSource
 from sync.store.database import Database
 
 __all__ = ["SCHEMA", "Secrets", "open_vault"]
@@ -37,7 +36,7 @@ class Secrets:
         audit: AuditPort,
         now_ms: Callable[[], int],
     ) -> "Secrets":
-        sources = sources_of(config)
+        sources = config.secrets
         broker = Broker(
             vault,
             Grants(database),
@@ -72,11 +71,6 @@ def open_vault(home: Home) -> Vault:
             keyring=system_keyring,
         )
     )
-
-
-def sources_of(config: Config) -> tuple[SecretSource, ...]:
-    """What the configuration says of secrets: `[[secrets]]`, and variables of endpoints."""
-    return config.secrets
 
 
 def _is_key_sealed(home: Home) -> bool:

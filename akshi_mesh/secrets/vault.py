@@ -16,7 +16,13 @@ from akshi_mesh.api.errors import BadRequest
 from akshi_mesh.secrets import box
 from akshi_mesh.secrets.box import Entry, KeyKind, Lock, Retired
 from akshi_mesh.secrets.data_key import KeySource
-from akshi_mesh.secrets.errors import BoxDamaged, BoxFull, BoxLocked, NoSuchSecret
+from akshi_mesh.secrets.errors import (
+    BoxDamaged,
+    BoxFull,
+    BoxLocked,
+    BoxUnwritable,
+    NoSuchSecret,
+)
 from identity.errors import FileMissing, MalformedKeyFile
 from identity.files import read_private, write_private
 from sandbox.secrets import SecretBinding, check_value
@@ -99,7 +105,7 @@ class Vault:
 
         Raises:
             MalformedSecret: the value cannot be used.
-            BoxLocked, BoxFull, BadRequest; OSError: the disk took nothing, and nothing has changed.
+            BoxLocked, BoxFull, BadRequest, BoxUnwritable, UnsafeFile: nothing has changed.
         """
         check_value(name, value)
         self._require_key(kind)
@@ -163,5 +169,9 @@ class Vault:
         assert self._lock is not None, "a key was made"
         assert self._key is not None, "a key was made"
         data = box.dump(entries.values(), self._lock, self._key, draw=secrets.token_bytes)
-        write_private(self._path, data)
+        try:
+            write_private(self._path, data)
+        except OSError as failure:
+            why = (failure.strerror or "unwritable").lower()
+            raise BoxUnwritable(f"{self._path}: {why}") from failure
         self._entries = entries

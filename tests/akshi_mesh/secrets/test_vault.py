@@ -1,5 +1,6 @@
 """The box on the disk: private, whole, and opened with the kind of key it was made with."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,7 +10,13 @@ from akshi_mesh.api.errors import BadRequest
 from akshi_mesh.home import Home
 from akshi_mesh.secrets import box
 from akshi_mesh.secrets.box import KeyKind
-from akshi_mesh.secrets.errors import BoxDamaged, BoxFull, BoxLocked, NoSuchSecret
+from akshi_mesh.secrets.errors import (
+    BoxDamaged,
+    BoxFull,
+    BoxLocked,
+    BoxUnwritable,
+    NoSuchSecret,
+)
 from akshi_mesh.secrets.vault import BOX_FILE, RETIRED_MS, Vault
 from identity.errors import UnsafeFile
 from sandbox.errors import MalformedSecret
@@ -224,3 +231,23 @@ def test_what_is_refused_changes_nothing(tmp_path: Path) -> None:
     assert (home.security / BOX_FILE).read_bytes() == before
     vault.drop("token")
     assert dict(Vault.open(keys_of(home)).entries) == {}
+
+
+def test_a_disk_that_takes_nothing_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = new_home(tmp_path)
+    vault = Vault.open(keys_of(home))
+    vault.put("token", BOUND, VALUE, now_ms=0)
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("akshi_mesh.secrets.vault.write_private", full)
+    for change in (
+        lambda: vault.put("token", BOUND, OTHER, now_ms=1),
+        lambda: vault.drop("token"),
+    ):
+        with pytest.raises(BoxUnwritable, match="no space left"):
+            change()
+    assert vault.entry("token").value == Vault.open(keys_of(home)).entry("token").value == VALUE
