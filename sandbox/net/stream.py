@@ -29,6 +29,8 @@ class GuardedStream(httpcore.AsyncNetworkStream):
             return bytes(await self._stream.receive_some(max_bytes))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        if not buffer:  # the end of a request without a body
+            return
         about_to_send()
         with _limited(timeout, httpcore.WriteTimeout, httpcore.WriteError):
             await self._stream.send_all(buffer)

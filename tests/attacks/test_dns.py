@@ -57,6 +57,16 @@ async def test_one_bad_address_spoils_the_name(agent_for: AgentFor, answers: Seq
         assert server.connections == 0
 
 
+async def test_an_interface_of_this_machine(agent_for: AgentFor) -> None:
+    """Not even where private addresses are fine: the interface is ours to choose."""
+    async with serving(saying(OK)) as server:
+        for answers in (["fe80::1%lo"], ["::1%lo"], ["127.0.0.1", "::1%1"]):
+            origin = f"http://{HOST}:{server.port}"
+            agent = agent_for(f"private {origin}", lookup=names({HOST: answers}))
+            assert (await agent.refused(origin)).code is FaultCode.NOT_ALLOWED
+        assert server.connections == 0
+
+
 async def test_it_changes_between_check_and_connect(agent_for: AgentFor) -> None:
     """The name is asked for once; what was checked is what is connected to."""
     async with serving(saying(OK)) as server:

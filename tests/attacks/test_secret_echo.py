@@ -113,10 +113,11 @@ async def test_in_an_error(agent_for: AgentFor, sent: bytes) -> None:
 
 
 async def test_in_a_redirect(agent_for: AgentFor) -> None:
-    moved = answer(b"", f"Location: /{quote(TOKEN, safe='')}", status="302 x")
+    moved = answer(b"", f"Location: /?{quote(TOKEN, safe='')}", status="302 x")
     async with serving(saying(moved, answer(b"there"))) as server:
         agent = agent_for(f"private redirects {server.url}", secrets=OneSecret(TOKEN, server.url))
         told = await agent.call(json.dumps({"url": server.url}))
+        assert "?[redacted]" in str(told)
         assert is_silent(str(told))
 
 

@@ -411,3 +411,24 @@ async def test_a_node_that_cannot_pay_says_so(fetcher_for: FetcherFor) -> None:
         assert "payment_required" not in await told(fetcher, order_for(server.url))
         failure = await refused(fetcher, order_for(server.url, payment="paid-1"))
         assert failure.code is FaultCode.INVALID
+
+
+async def test_a_redirect_is_followed_only_if_the_policy_is_asked(fetcher_for: FetcherFor) -> None:
+    moved = answer(b"", "Location: /b", status="302 Found")
+    async with serving(saying(moved, OK)) as server:
+        order = order_for(server.url, f"private redirects {server.url}")
+        assert (await told(fetcher_for(), order))["status"] == 302
+    async with serving(saying(moved, OK)) as server:
+        rule = f"private redirects {server.url}"
+        order = order_for(server.url, rule, hop=lambda url, method: f"{method} {url.path}: no")
+        failure = await refused(fetcher_for(), order)
+        assert "GET /b: no" in failure.why
+        assert len(server.requests) == 1
+    async with serving(saying(moved, OK)) as server:
+        rule = f"private redirects {server.url}"
+        order = order_for(server.url, rule, hop=lambda url, method: None)
+        assert (await told(fetcher_for(), order))["url"] == f"{server.url}/b"
+    async with serving(saying(answer(b"", status="302 Found"))) as server:
+        rule = f"private redirects {server.url}"
+        order = order_for(server.url, rule, hop=lambda url, method: None)
+        assert (await told(fetcher_for(), order))["status"] == 302
