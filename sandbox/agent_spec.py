@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
+from identity.cid import is_wasm_cid
 from sandbox.approvals import ApprovalRule
 from sandbox.capability import Capability
 from sandbox.endpoint import EndpointRule
@@ -39,7 +40,8 @@ class AgentSpec:
     """What may run under one name, with which powers, within which limits.
 
     `peers_allowed` and `filesystem_allowed` are allowlists: empty allows nothing.
-    `filesystem_allowed` holds absolute paths of directories. A capability without a line
+    `wasm_cid`, if given, is the only component that may run. `filesystem_allowed` holds
+    absolute paths of directories. A capability without a line
     in `approval` has `RULE_DEFAULT`, one without a line in `rates` is not counted.
     """
 
@@ -57,6 +59,7 @@ class AgentSpec:
     restart_backoff_s: float = 5.0
     wasi: Literal["none", "empty"] = "none"
     share_originators: bool = False
+    wasm_cid: str | None = None
     endpoints: tuple[EndpointRule, ...] = ()
     approval: Mapping[Capability, ApprovalRule] = field(default_factory=dict)
     rates: Mapping[Capability, Rate] = field(default_factory=dict)
@@ -77,6 +80,8 @@ class AgentSpec:
         if self.wasi != "none":
             # Measured: wasmtime's WASI starts two threads at the first write, and the jail ends it.
             raise self._malformed("wasi", 'want "none": WASI cannot be given inside the jail')
+        if self.wasm_cid is not None and not is_wasm_cid(self.wasm_cid):
+            raise self._malformed("wasm_cid", "want a CID, such as `agents inspect` prints")
         self._check_filesystem()
         self._check_peers()
 

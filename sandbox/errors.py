@@ -322,6 +322,15 @@ class CompileFailed(SandboxError):
         self.why = why
 
 
+class ModuleRefused(SandboxError):
+    """The file of an agent is not the component that was approved for its name."""
+
+    def __init__(self, agent: str, *, why: str) -> None:
+        super().__init__(f"agent {agent}: {why}")
+        self.agent = agent
+        self.why = why
+
+
 class JailMissing(SandboxError):
     """This host cannot give the isolation that `[sandbox] minimum` asks for."""
 

@@ -44,6 +44,17 @@ class AgentInfo(TypedDict):
     restarts: int
     tasks_waiting: int
     tasks_running: int
+    tasks_completed: int
+    tasks_failed: int
+    memory_bytes: int
+    memory_bytes_max: int
+    fuel_used: int
+    fuel_used_last: int
+    fuel_max: int
+    run_seconds: float
+    wall_clock_s_max: float
+    calls: dict[str, int]
+    calls_refused: dict[str, int]
 
 
 class AgentCaps(TypedDict):

@@ -10,6 +10,7 @@ from sandbox.errors import (
     AlreadyVoted,
     ApprovalClosed,
     JailMissing,
+    ModuleRefused,
     OtherSubject,
     SandboxError,
     UnknownAgent,
@@ -32,7 +33,7 @@ def told(error: IdentityError | SandboxError | SyncError | TransportError) -> Co
             kind = NotKnown
         case ApprovalClosed() | AlreadyVoted() | OtherSubject() | NotAnOperator():
             kind = Denied
-        case AgentUnavailable() | JailMissing():
+        case AgentUnavailable() | JailMissing() | ModuleRefused():
             kind = Denied
         case _:
             kind = BadRequest

@@ -62,6 +62,7 @@ def read_agent(
         {
             "name": name,
             "wasm_path": _read_wasm_path(section, files),
+            "wasm_cid": section.text("wasm_cid", "") or None,
             "capabilities": capabilities,
             "approval": read_approval(section, capabilities, voters=voters),
             "peers_allowed": _read_peers(section),

@@ -1,21 +1,19 @@
-"""One agent at work: its workers, and what becomes of it when they fail.
+"""One agent at work: its tasks, and what becomes of it when its workers fail or its owner speaks.
 
-    starting ─ compiled, a worker is ready ─▶ ready ◀─ pause over ─┐
+    starting ─ compiled, admitted, a worker is ready ─▶ ready ◀─ pause over ─┐
         │                                       ├─ worker failed ─▶ backing off
-        │                                       │                      │ too often
+        │ module not admitted, `stop`           │                      │ too often
+        ├───────────▶ held ── `start` ──▶ starting                      │
         ├─ component refused, no jail ──────────┼──────────────────────┤
         ▼                                       ▼ broke the jail       ▼
-     stopped (why)  ◀───────────────────────────┴──────────────────────┘
+     stopped (why)  ◀───────────────────────────┴──────────────────────┘ ── `start` ──▶ starting
 
-A worker serves one originator; the next task of the same one finds it warm, and a
-fresh one stands ready for another. What a guest does wrong ends its task, not the
-agent. What a worker does wrong counts, and a violation of the jail counts at once.
+What a guest does wrong ends its task, not the agent. What a worker does wrong counts, and
+a violation of the jail counts at once. While an agent is held its tasks wait; when it has
+stopped by itself they fail, and say why.
 """
 
 import contextlib
-from collections import deque
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import trio
@@ -28,57 +26,23 @@ from sandbox.errors import (
     AgentUnavailable,
     AuditUnavailable,
     CompileFailed,
-    JailMissing,
+    ModuleRefused,
     PortRefused,
     ZygoteLost,
 )
+from sandbox.host.agent_status import AgentStatus, Condition
 from sandbox.host.attempt import Attempt
 from sandbox.host.boundary import Desk
 from sandbox.host.compile import Compiled, Compiler
-from sandbox.host.errors import ComponentRefused, SpawnFailed
-from sandbox.host.worker_session import Broken, Ending, Session, limits_of
-from sandbox.host.zygote import WorkerProcess, Zygote
+from sandbox.host.errors import SpawnFailed
+from sandbox.host.usage import Usage, resident_bytes
+from sandbox.host.worker_pool import ZYGOTE_PAUSE_S, WorkerPool
+from sandbox.host.worker_session import Broken, Ending, Session
+from sandbox.host.zygote import Zygote
 from sandbox.ports import Cancelled, Failed, Interrupted, Outcome, TaskRun
 
-RESTART_WINDOW_S = 600.0  # failures within it count together
-BACKOFF_S_MAX = 300.0
 CANCEL_GRACE_S = 1.0  # for a guest that asks `is-cancelled`; then it is killed
-ZYGOTE_PAUSE_S = 0.05  # a new zygote needs about as long
 ATTEMPTS_MAX = 3  # for one task, where the zygote dies under it
-IDLE_EXTRA = 2  # warm workers of other originators kept beside `workers`
-
-
-class Condition(StrEnum):
-    """What an agent is doing, in one word for `status`."""
-
-    STARTING = "starting"
-    READY = "ready"
-    BACKING_OFF = "backing-off"
-    STOPPED = "stopped"
-
-
-@dataclass(frozen=True, slots=True)
-class AgentStatus:
-    """One agent in `status`. `why` is empty while all is well."""
-
-    name: str
-    condition: Condition
-    why: str
-    workers: int
-    running: int
-    waiting: int
-    completed: int
-    failed: int
-    restarts: int
-    wasm_sha256: bytes | None
-
-
-@dataclass(slots=True)
-class _Warm:
-    """A worker between two tasks of one originator."""
-
-    worker: WorkerProcess
-    whose: str
 
 
 class AgentRunner:
@@ -88,47 +52,51 @@ class AgentRunner:
         self.spec = spec
         self.sessions: dict[bytes, Session] = {}
         self._desk = desk
-        self._zygote = zygote
         self._compiler = compiler
-        self._limits = limits_of(spec)
+        self._usage: Usage = desk.usage
+        self._pool = WorkerPool(
+            spec, zygote, stop=self.stop, violated=self._violated, lost=self._note_lost
+        )
         self._slots = trio.Semaphore(spec.workers)
         self._admitted: dict[bytes, bool] = {}  # tasks here, and whether they are to end
-        self._warm: deque[_Warm] = deque()
-        self._fresh: deque[WorkerProcess] = deque()
-        self._spawning = trio.Lock()
-        self._want_fresh = trio.Event()
-        self._compiled: Compiled | None = None
-        self._is_compiled = trio.Event()
+        self._changed = trio.Event()  # of what tasks wait for: set and replaced at each change
         self._stopped_why = ""
+        self._held_why = ""
         self._node_stops = False
-        self._stopping = trio.Event()
-        self._trouble = ""
-        self._not_before_s = float("-inf")
-        self._failures: deque[float] = deque()
-        self._completed = 0
-        self._failed = 0
-        self._restarts = 0
 
     async def run(self) -> None:
-        """Compile, then keep a fresh worker ready. Ends when the agent is stopped for good."""
+        """Keep a fresh worker ready while the agent may run. Ends with the node."""
         try:
-            self._compiled = await self._compile()
-            self._desk.module_cid = wasm_cid(self._compiled.sha256)
-            self._is_compiled.set()
-            while not self._stopped_why:
-                self._want_fresh = trio.Event()
-                async with self._spawning:
-                    if not self._fresh:
-                        self._fresh.append(await self._spawn())
-                await self._want_fresh.wait()
-        except AgentUnavailable:
+            while not self._node_stops:
+                # An agent that nobody will start again needs no service; `start` wakes this one.
+                if not self._rests:
+                    await self._serve()
+                if self._rests and not self._node_stops:
+                    await self._changed.wait()
+        finally:
+            self._pool.close()
+
+    async def _serve(self) -> None:
+        """One life of the agent: until it is held or stopped."""
+        try:
+            module = await self._compile()
+            self._admit(module)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._end_when_resting, nursery.cancel_scope)
+                await self._pool.keep_one_ready()
+        except* AgentUnavailable:
             pass  # `why` is in the status, and every task is told
         finally:
-            self._is_compiled.set()
-            self._dismiss_all()
-            if self._compiled is not None:
-                self._compiled.code.close()
-                self._compiled = None
+            self._pool.close()
+
+    async def _end_when_resting(self, scope: trio.CancelScope) -> None:
+        while not self._rests:
+            await self._changed.wait()
+        scope.cancel()
+
+    @property
+    def _rests(self) -> bool:
+        return bool(self._stopped_why or self._held_why)
 
     async def run_task(self, task: TaskRun) -> Outcome:
         """Run `task` to its end, when its turn comes.
@@ -146,14 +114,14 @@ class AgentRunner:
                 outcome = await self._attempts(task)
             finally:
                 self._slots.release()
-        except AgentUnavailable as unavailable:
-            outcome = self._not_run(unavailable.why)
+        except AgentUnavailable:
+            outcome = self._not_run(self._stopped_why)
         finally:
             del self._admitted[task.id]
         if isinstance(outcome, Failed):
-            self._failed += 1
+            self._usage.failed += 1
         else:
-            self._completed += 1
+            self._usage.completed += 1
         return outcome
 
     def cancel(self, task_id: bytes) -> bool:
@@ -163,6 +131,7 @@ class AgentRunner:
         self._admitted[task_id] = True
         if session := self.sessions.get(task_id):
             session.attempt.cancel(grace_s=CANCEL_GRACE_S)
+        self._tell()
         return True
 
     def end_overdue(self, now_s: float) -> None:
@@ -172,70 +141,146 @@ class AgentRunner:
                 is_cancelled = session.attempt.is_cancelled
                 session.end(Ending.CANCELLED if is_cancelled else Ending.TIMEOUT)
 
+    # What the owner and the supervisor say.
+
     def stop(self, why: str, *, node_stops: bool = False) -> None:
         """No further worker, and none that lives: all at once, nothing is waited for."""
         if not (node_stops or self._stopped_why):
             self._desk.boundary.ports.log.note("agent.stopped", agent=self.spec.name, why=why)
         self._stopped_why = self._stopped_why or why
         self._node_stops = self._node_stops or node_stops
-        for session in self.sessions.values():
-            session.end(Ending.NODE_STOPS if node_stops else Ending.AGENT_STOPPED)
-        self._dismiss_all()
-        self._stopping.set()
-        self._is_compiled.set()
-        self._want_fresh.set()
+        self._end_sessions(Ending.NODE_STOPS if node_stops else Ending.AGENT_STOPPED)
+
+    def hold(self, why: str) -> None:
+        """As `stop`, but what runs and what waits is run again after `start`."""
+        self._held_why = why
+        self._end_sessions(Ending.RESTARTED)
+
+    def start(self) -> None:
+        """Run again, whatever kept the agent from it; failures before this count no more."""
+        if self._node_stops:
+            return
+        self._stopped_why = self._held_why = ""
+        self._pool.forget_failures()
+        self._tell()
+
+    def restart(self) -> None:
+        """New workers at once; what ran has another attempt, and finds its calls answered."""
+        self._pool.dismiss_all()
+        self._end_sessions(Ending.RESTARTED)
+
+    async def reload(self) -> str:
+        """Take the file as it is now; its CID. What runs finishes in a worker of the old one.
+
+        Raises:
+            ModuleRefused: it is not the one that was approved; the agent goes on as it was.
+            CompileFailed, OSError: it is no agent; likewise.
+        """
+        module = await self._compiled_once()
+        cid = wasm_cid(module.sha256)
+        problem = self._desk.boundary.ports.modules.problem(self.spec, cid)
+        if problem is not None:
+            module.code.close()
+            raise ModuleRefused(self.spec.name, why=problem)
+        if self._rests:
+            module.code.close()
+            self.start()
+        else:
+            self._admit(module)
+        return cid
+
+    def _end_sessions(self, ending: Ending) -> None:
+        for session in list(self.sessions.values()):
+            session.end(ending)
+        self._pool.dismiss_all()
+        self._pool.hurry()
+        self._tell()
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
 
     @property
     def status(self) -> AgentStatus:
-        if self._stopped_why:
+        if self._rests:
             condition = Condition.STOPPED
-        elif self._not_before_s > trio.current_time():
+        elif self._pool.is_pausing:
             condition = Condition.BACKING_OFF
-        elif self._fresh or self._warm or self.sessions:
+        elif self._pool.idle or self.sessions:
             condition = Condition.READY
         else:
             condition = Condition.STARTING
+        trouble = self._pool.trouble if condition != Condition.READY else ""
+        module = self._pool.module
         return AgentStatus(
             name=self.spec.name,
             condition=condition,
-            why=self._stopped_why or (self._trouble if condition != Condition.READY else ""),
-            workers=len(self._fresh) + len(self._warm) + len(self.sessions),
+            why=self._stopped_why or self._held_why or trouble,
+            workers=self._pool.idle + len(self.sessions),
             running=len(self.sessions),
             waiting=len(self._admitted) - len(self.sessions),
-            completed=self._completed,
-            failed=self._failed,
-            restarts=self._restarts,
-            wasm_sha256=self._compiled.sha256 if self._compiled else None,
+            restarts=self._pool.restarts,
+            wasm_sha256=module.sha256 if module else None,
+            memory_bytes=resident_bytes(self._pool.pids()),
+            usage=self._usage,
         )
 
     # One task.
 
     async def _attempts(self, task: TaskRun) -> Outcome:
-        whose = _whose(task)
-        for _ in range(ATTEMPTS_MAX):
-            if self._admitted[task.id]:
+        whose, left = _whose(task), ATTEMPTS_MAX
+        while left:
+            if not await self._may_run(task):
                 return Cancelled()
-            worker = await self._worker_for(whose)
-            session = Session(worker, Attempt(self._desk, task))
-            self.sessions[task.id] = session
-            is_whole = False
             try:
-                outcome = await session.outcome(self._limits)
+                lease = await self._pool.lease(whose)
+            except AgentUnavailable:
+                if self._stopped_why:
+                    raise
+                continue  # held: what waits is run after `start`
+            session = Session(lease.worker, Attempt(self._desk, task))
+            self.sessions[task.id] = session
+            is_whole, began_s = False, trio.current_time()
+            try:
+                outcome = await session.outcome(self._pool.limits)
                 is_whole = not isinstance(outcome, Broken) and session.ending is None
             finally:
                 del self.sessions[task.id]
-                self._give_back(worker, whose, is_whole=is_whole)
+                self._usage.run_s += trio.current_time() - began_s
+                self._usage.burnt(session.fuel_used)
+                self._pool.give_back(lease, is_whole=is_whole)
+            if session.ending is Ending.RESTARTED and isinstance(outcome, Broken | Interrupted):
+                continue
             if not isinstance(outcome, Broken):
-                if session.attempt.has_asked and not isinstance(outcome, Interrupted):
-                    self._withdraw(task)
-                if session.ending in (Ending.TIMEOUT, Ending.CANCELLED):
-                    self._record_kill(session.ending, task)
+                self._close(session, outcome, task)
                 return outcome
             if self._broken(outcome, task):
                 return Failed("violation", outcome.why)
             if not outcome.is_zygotes:
                 return Failed("worker-fault", outcome.why)
+            left -= 1
         return Failed("worker-fault", "its process was lost again and again")
+
+    async def _may_run(self, task: TaskRun) -> bool:
+        """Wait while the agent is held or not yet compiled; False if the task is to end first.
+
+        Raises:
+            AgentUnavailable: the agent has stopped by itself.
+        """
+        while True:
+            if self._admitted[task.id]:
+                return False
+            if self._stopped_why:
+                raise AgentUnavailable(self.spec.name, why=self._stopped_why)
+            if self._pool.module is not None:
+                return True
+            await self._changed.wait()
+
+    def _close(self, session: Session, outcome: Outcome, task: TaskRun) -> None:
+        if session.attempt.has_asked and not isinstance(outcome, Interrupted):
+            self._withdraw(task)
+        if session.ending in (Ending.TIMEOUT, Ending.CANCELLED):
+            self._record_kill(session.ending, task)
 
     def _not_run(self, why: str) -> Outcome:
         return Interrupted(why) if self._node_stops else Failed("agent-stopped", why)
@@ -243,17 +288,19 @@ class AgentRunner:
     def _broken(self, broken: Broken, task: TaskRun) -> bool:
         """Draw the consequences of a failed worker; whether it had broken its jail."""
         if broken.how.violation:
-            self._record(Event.VIOLATION, code="violation", detail=broken.why, task=task)
-            self._desk.boundary.ports.log.note(
-                "agent.violation", agent=self.spec.name, task=task.id.hex(), why=broken.why
-            )
-            self.stop(f"violation: a worker broke its jail ({broken.why})")
+            self._violated(broken.why, broken.why, task)
             return True
         if not broken.is_zygotes:
-            self._count_failure(broken.why)
+            self._pool.count_failure(broken.why)
         return False
 
-    # Workers.
+    def _violated(self, detail: str, why: str, task: TaskRun | None = None) -> None:
+        self._record(Event.VIOLATION, code="violation", detail=detail, task=task)
+        name = task.id.hex() if task else ""
+        self._desk.boundary.ports.log.note(
+            "agent.violation", agent=self.spec.name, task=name, why=why
+        )
+        self.stop(f"violation: a worker broke its jail ({why})")
 
     async def _take_slot(self) -> None:
         # trio gives up the turn even where a slot is free.
@@ -262,101 +309,53 @@ class AgentRunner:
         except trio.WouldBlock:
             await self._slots.acquire()
 
-    async def _worker_for(self, whose: str) -> WorkerProcess:
-        """A worker that has served nobody else, warm if possible."""
-        if not self._is_compiled.is_set():  # waiting for what has happened costs a turn too
-            await self._is_compiled.wait()
-        for warm in self._warm:
-            if warm.whose == whose or self.spec.share_originators:
-                self._warm.remove(warm)
-                return warm.worker
-        # Someone new: one fresh worker is used up, so another is made meanwhile.
-        async with self._spawning:
-            worker = self._fresh.popleft() if self._fresh else await self._spawn()
-        if self._warm and not self.spec.share_originators:
-            self._want_fresh.set()
-        return worker
+    # The module.
 
-    def _give_back(self, worker: WorkerProcess, whose: str, *, is_whole: bool) -> None:
-        if not is_whole or self._stopped_why:
-            _dismiss(worker)
-            self._want_fresh.set()
-            return
-        self._warm.append(_Warm(worker, whose))
-        while len(self._warm) > self.spec.workers + IDLE_EXTRA:
-            _dismiss(self._warm.popleft().worker)
-
-    async def _spawn(self) -> WorkerProcess:
-        """A fresh worker, after the pause that earlier failures have earned.
+    def _admit(self, module: Compiled) -> None:
+        """Make workers of `module`, if it is the one that was approved, and if that is on record.
 
         Raises:
-            AgentUnavailable: there will be none.
+            AgentUnavailable: neither; the agent is held or has stopped, and says why.
         """
-        while True:
-            await self._pause()
-            if self._stopped_why or self._compiled is None:
-                raise AgentUnavailable(self.spec.name, why=self._stopped_why)
-            try:
-                return await self._zygote.spawn(self._compiled.code, self._limits)
-            except ZygoteLost:
-                await trio.sleep(ZYGOTE_PAUSE_S)
-            except SpawnFailed as failure:
-                if failure.how is not None and failure.how.violation:
-                    self._record(Event.VIOLATION, code="violation", detail=str(failure))
-                    self.stop(f"violation: a worker broke its jail ({failure.why})")
-                else:
-                    self._count_failure(str(failure))
-            except (ComponentRefused, JailMissing) as refused:
-                self.stop(str(refused))
+        cid = wasm_cid(module.sha256)
+        try:
+            problem = self._desk.boundary.ports.modules.problem(self.spec, cid)
+        except AuditUnavailable as unavailable:
+            problem = str(unavailable)
+        if problem is None:
+            granted = " ".join(sorted(self.spec.capabilities)) or "nothing"
+            self._record(
+                Event.ADMITTED, code="", detail=f"wasm {module.sha256.hex()} may use {granted}"
+            )
+        else:
+            self.hold(problem)
+        if self._rests:
+            module.code.close()
+            raise AgentUnavailable(self.spec.name, why=self._stopped_why or self._held_why)
+        self._desk.module_cid = cid
+        self._pool.take_module(module)
+        self._tell()
 
     async def _compile(self) -> Compiled:
         while True:
-            await self._pause()
+            await self._pool.pause()
+            if self._rests:
+                raise AgentUnavailable(self.spec.name, why=self._stopped_why)
             try:
-                compiled = await self._compiler.compiled(Path(self.spec.wasm_path))
-            except ZygoteLost:
-                await trio.sleep(ZYGOTE_PAUSE_S)
+                return await self._compiled_once()
             except SpawnFailed as failure:
-                self._count_failure(str(failure))
+                self._pool.count_failure(str(failure))
             except (CompileFailed, OSError) as failure:
                 self.stop(str(failure))
-            else:
-                granted = " ".join(sorted(self.spec.capabilities)) or "nothing"
-                detail = f"wasm {compiled.sha256.hex()} may use {granted}"
-                self._record(Event.ADMITTED, code="", detail=detail)
-                return compiled
-            if self._stopped_why:
-                raise AgentUnavailable(self.spec.name, why=self._stopped_why)
 
-    async def _pause(self) -> None:
-        """The pause that earlier failures have earned; over at once when the agent stops."""
-        if self._not_before_s > trio.current_time():
-            with trio.move_on_at(self._not_before_s):
-                await self._stopping.wait()
+    async def _compiled_once(self) -> Compiled:
+        while True:
+            try:
+                return await self._compiler.compiled(Path(self.spec.wasm_path))
+            except ZygoteLost:
+                await trio.sleep(ZYGOTE_PAUSE_S)
 
-    def _count_failure(self, why: str) -> None:
-        """One more worker is lost: pause, longer each time, and give up in the end."""
-        now_s = trio.current_time()
-        self._failures.append(now_s)
-        while self._failures[0] < now_s - RESTART_WINDOW_S:
-            self._failures.popleft()
-        self._trouble = why
-        self._desk.boundary.ports.log.note("agent.worker_lost", agent=self.spec.name, why=why)
-        if len(self._failures) > self.spec.max_restarts:
-            self.stop(f"gave up after {len(self._failures)} failures; the last: {why}")
-            return
-        self._restarts += 1
-        doublings = len(self._failures) - 1
-        pause_s = min(self.spec.restart_backoff_s * 2.0**doublings, BACKOFF_S_MAX)
-        self._not_before_s = now_s + pause_s
-
-    def _dismiss_all(self) -> None:
-        for warm in self._warm:
-            _dismiss(warm.worker)
-        for worker in self._fresh:
-            _dismiss(worker)
-        self._warm.clear()
-        self._fresh.clear()
+    # Records.
 
     def _withdraw(self, task: TaskRun) -> None:
         """Nobody waits for a person any more; what was answered already stays as it is."""
@@ -367,6 +366,9 @@ class AgentRunner:
         except (PortRefused, AuditUnavailable) as trouble:
             # It expires by itself; until then a yes to it is good for nothing.
             self._desk.boundary.ports.log.note("approval.not_withdrawn", why=str(trouble))
+
+    def _note_lost(self, why: str) -> None:
+        self._desk.boundary.ports.log.note("agent.worker_lost", agent=self.spec.name, why=why)
 
     def _record_kill(self, ending: Ending, task: TaskRun) -> None:
         # The kill has happened; a log that is full must not bring the worker back.
@@ -380,11 +382,6 @@ class AgentRunner:
             self._desk.note(event, code=code, detail=detail, task=task)
         except AuditUnavailable as unavailable:
             self.stop(str(unavailable))
-
-
-def _dismiss(worker: WorkerProcess) -> None:
-    worker.kill()
-    worker.close()
 
 
 def _whose(task: TaskRun) -> str:

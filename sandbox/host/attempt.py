@@ -114,8 +114,10 @@ class Attempt:
             with contextlib.suppress(AuditUnavailable):
                 self._record(Event.REFUSED, request, _TOO_MUCH)
             return _TOO_MUCH
+        self.desk.usage.calls[request.function.name] += 1
         answer = await self._play(request)
         if isinstance(answer, Fault):
+            self.desk.usage.refused[request.function.name] += 1
             return answer
         self._charge(TOKENS_PER_CHARACTER * len(answer))
         if isinstance(request.wish, SendTask):

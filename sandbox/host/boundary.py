@@ -18,6 +18,7 @@ from sandbox.agent_address import Resolve
 from sandbox.agent_spec import AgentSpec
 from sandbox.audit import AuditRecord, Event
 from sandbox.budget import Budget
+from sandbox.host.usage import Usage
 from sandbox.ledger import Ledger
 from sandbox.outside import (
     ApprovalPort,
@@ -33,6 +34,7 @@ from sandbox.ports import (
     DatabasePort,
     GuestLog,
     JournalPort,
+    ModulePort,
     TaskPort,
     TaskRun,
 )
@@ -56,6 +58,7 @@ class Ports:
     journals: JournalPort
     audit: AuditPort
     log: GuestLog
+    modules: ModulePort
     approvals: ApprovalPort | None = None
     purse: PursePort | None = None
     http: HttpPort | None = None
@@ -126,6 +129,7 @@ class Desk:
         self.ledger = Ledger(boundary.ports.audit, now_s=now_s)
         self.pace = Budget(burst=TOKENS_BURST, per_s=TOKENS_PER_S, now_s=now_s)
         self.rates = budgets(spec.rates, now_s=now_s)
+        self.usage = Usage()
         self.module_cid = ""  # of the component that runs, once it is compiled
         self.threads = trio.CapacityLimiter(THREADS_PER_AGENT)
 

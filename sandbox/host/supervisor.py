@@ -12,8 +12,9 @@ from typing import NoReturn
 import trio
 
 from sandbox.agent_spec import AgentSpec
-from sandbox.errors import AuditUnavailable
-from sandbox.host.agent_runner import AgentRunner, AgentStatus
+from sandbox.errors import AuditUnavailable, UnknownAgent
+from sandbox.host.agent_runner import AgentRunner
+from sandbox.host.agent_status import AgentStatus
 from sandbox.host.boundary import Boundary, Desk
 from sandbox.host.compile import Compiler
 from sandbox.host.zygote import Zygote
@@ -111,6 +112,17 @@ class Supervisor:
     def status(self) -> list[AgentStatus]:
         """Every agent, by name."""
         return [self._runners[name].status for name in sorted(self._runners)]
+
+    def agent(self, name: str) -> AgentRunner:
+        """The agent of this name, for its owner to start, hold, restart or reload.
+
+        Raises:
+            UnknownAgent: there is none.
+        """
+        runner = self._runners.get(name)
+        if runner is None:
+            raise UnknownAgent(name)
+        return runner
 
     async def _watch(self) -> NoReturn:
         flushed_s = trio.current_time()

@@ -44,6 +44,7 @@ class Ending(StrEnum):
     CANCELLED = "cancelled"
     AGENT_STOPPED = "agent-stopped"
     NODE_STOPS = "node-stops"
+    RESTARTED = "restarted"
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ class Session:
     worker: WorkerProcess
     attempt: Attempt
     ending: Ending | None = None
+    fuel_used: int = 0
 
     def end(self, why: Ending) -> None:
         """End it now. The first reason is the one that is told."""
@@ -85,9 +87,11 @@ class Session:
                 case Call():
                     answer = await self.attempt.answer(frame)
                     await self.worker.send(Answer(frame.number, answer))
-                case Done(ok=True, text=text):
+                case Done(ok=True, text=text, fuel_used=fuel_used):
+                    self.fuel_used = fuel_used
                     return _completed(text)
-                case Done(ok=False, text=text):
+                case Done(ok=False, text=text, fuel_used=fuel_used):
+                    self.fuel_used = fuel_used
                     if self.attempt.is_cancelled:
                         return Cancelled()
                     return Failed("guest-error", text[:WHY_CHARS_MAX])
@@ -107,6 +111,8 @@ class Session:
                 return Cancelled()
             case Ending.NODE_STOPS:
                 return Interrupted("the node stops")
+            case Ending.RESTARTED:
+                return Interrupted("the agent was restarted")
             case Ending.AGENT_STOPPED:
                 return Failed("agent-stopped", "the agent was stopped")
             case Ending.TIMEOUT:

@@ -53,6 +53,7 @@ class FakeNode:
         self.recalls = 0
         self.now_ms = NOW_MS
         self.trusted = {"friend": FRIEND}
+        self.approved: dict[str, str] = {}
         self._depth = 0
 
     # CallMemory
@@ -154,13 +155,19 @@ class FakeNode:
     def note(self, event: str, **facts: object) -> None:
         self.notes.append((event, facts))
 
+    # ModulePort
+
+    def problem(self, spec: AgentSpec, cid: str) -> str | None:
+        approved = self.approved.setdefault(spec.name, cid)
+        return None if cid == approved else f"{approved} was approved, and not {cid}"
+
     # What the sandbox is given beside the ports
 
     def boundary(
         self, *, hidden: Sequence[str] = (), random_bytes: Callable[[int], bytes] = bytes
     ) -> Boundary:
         return Boundary(
-            Ports(memory=self, tasks=self, journals=self, audit=self, log=self),
+            Ports(memory=self, tasks=self, journals=self, audit=self, log=self, modules=self),
             me=ME,
             resolve=self.trusted.get,
             wall_ms=lambda: self.now_ms,

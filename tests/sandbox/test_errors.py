@@ -28,6 +28,7 @@ SAMPLES: list[SandboxError] = [
     errors.ZygoteLost(why="it ended"),
     errors.CompileFailed("reader.wasm", why="no component"),
     errors.JailMissing(why="no seccomp"),
+    errors.ModuleRefused("reader", why="its file has changed"),
     errors.ChangesLost("the disk was full"),
     errors.MalformedSecret("token", why="too short"),
     errors.AlreadyVoted("apr-1", operator="did:key:z"),

@@ -27,7 +27,10 @@ async def start(nursery: trio.Nursery, cache: Path) -> AsyncIterator[Callable[..
     node.now_ms = time.time_ns() // 1_000_000
     zygote = Zygote()
 
-    async def start(*specs: AgentSpec, **options: object) -> World:
+    async def start(
+        *specs: AgentSpec, approved: dict[str, str] | None = None, **options: object
+    ) -> World:
+        node.approved.update(approved or {})
         await nursery.start(zygote.run)
         boundary = node.boundary(random_bytes=os.urandom)
         compiler = Compiler(zygote, directory=cache, key=bytes(32))

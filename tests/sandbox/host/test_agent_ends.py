@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from sandbox.host.agent_runner import Condition
+from sandbox.host.agent_status import Condition
 from sandbox.host.supervisor import Supervisor
 from sandbox.ports import Cancelled, Completed, Failed, Interrupted, Outcome
 from tests.sandbox.fakes import spec, task

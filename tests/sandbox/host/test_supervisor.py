@@ -6,8 +6,8 @@ import pytest
 import trio
 
 from sandbox.errors import AgentBusy
-from sandbox.host import agent_runner
-from sandbox.host.agent_runner import Condition
+from sandbox.host import worker_pool
+from sandbox.host.agent_status import Condition
 from sandbox.ports import Completed, Failed, Outcome
 from tests.sandbox.fakes import FRIEND, STRANGER
 from tests.sandbox.host.world import WAIT_S, echo, hostile
@@ -24,7 +24,7 @@ async def test_a_task_is_run_and_the_next_one_finds_the_worker_warm(start: ...) 
     await world.run("hi", 9, agent="echo")
     assert {worker.pid for worker in world.zygote.workers} == pids
     assert world.status("echo").condition is Condition.READY
-    assert world.status("echo").completed == 4
+    assert world.status("echo").usage.completed == 4
     admitted = [r for r in world.node.state.audit if r.event == "admitted"]
     assert {record.agent for record in admitted} == {"echo"}
 
@@ -112,7 +112,7 @@ async def test_a_worker_serves_one_originator(start: ...) -> None:
     async def pids_after(originator: str, number: int, sender: str = FRIEND) -> set[int]:
         facts = {"agent": "echo", "originator": originator, "sender": sender}
         await world.run("hi", number, **facts)
-        return {warm.worker.pid for warm in world.supervisor._runners["echo"]._warm}
+        return {warm.worker.pid for warm in world.supervisor._runners["echo"]._pool._warm}
 
     friends = await pids_after(FRIEND, 1)
     assert await pids_after(FRIEND, 2) == friends
@@ -127,14 +127,14 @@ async def test_an_agent_may_share_its_worker_between_originators(start: ...) -> 
     world = await start(echo(share_originators=True))
     for number, originator in enumerate([FRIEND, STRANGER, FRIEND]):
         await world.run("hi", number, agent="echo", originator=originator)
-    assert len(world.supervisor._runners["echo"]._warm) == 1
+    assert len(world.supervisor._runners["echo"]._pool._warm) == 1
 
 
 async def test_workers_of_many_originators_do_not_pile_up(start: ...) -> None:
     world = await start(echo())
     for number in range(12):
         await world.run("hi", number, agent="echo", originator=f"{FRIEND}/{number}")
-    assert world.status("echo").workers <= 1 + agent_runner.IDLE_EXTRA + 1
+    assert world.status("echo").workers <= 1 + worker_pool.IDLE_EXTRA + 1
 
 
 async def test_tasks_run_in_turn_as_many_at_once_as_there_are_workers(start: ...) -> None:
@@ -147,7 +147,7 @@ async def test_tasks_run_in_turn_as_many_at_once_as_there_are_workers(start: ...
     async with trio.open_nursery() as nursery:
         for number in range(4):
             nursery.start_soon(attack, number)
-        while world.status().failed < 4:
+        while world.status().usage.failed < 4:
             await trio.sleep(0.01)
             most = max(most, world.status().running)
     assert most == 2

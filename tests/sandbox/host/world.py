@@ -7,7 +7,7 @@ from pathlib import Path
 import trio
 
 from sandbox.agent_spec import AgentSpec
-from sandbox.host import agent_runner
+from sandbox.host.agent_status import AgentStatus
 from sandbox.host.boundary import Boundary
 from sandbox.host.supervisor import Supervisor
 from sandbox.host.zygote import Zygote
@@ -40,7 +40,7 @@ class World:
         expires_ms = self.node.now_ms + 3_600_000
         return task(number, **{"message_json": message, "expires_ms": expires_ms} | facts)
 
-    def status(self, name: str = "hostile") -> agent_runner.AgentStatus:
+    def status(self, name: str = "hostile") -> AgentStatus:
         return {status.name: status for status in self.supervisor.status()}[name]
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
