@@ -97,7 +97,7 @@ def add(
         output.hint(f"to task every agent here: akshi-node trust add {did} --allow 'a2a:*'")
         output.hint(f"to share every journal: akshi-node trust add {did} --allow 'journal:*'")
     if _tasks_in_vain(trusted) and not session.as_json:
-        output.hint(f"agents use nothing for its tasks until: akshi-node trust add {did} --cap …")
+        output.hint(f"agents use nothing for its tasks; allow: akshi-node trust add {did} --cap CAP")
 
 
 def list_trusted(session: Session) -> None:
