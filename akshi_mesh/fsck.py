@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from akshi_mesh.api.shapes import CheckReport, Finding
+from akshi_mesh.approvals.table import ApprovalTable
 from akshi_mesh.audit.book import AuditBook
 from identity.did import Did
 from sync.errors import DatabaseDamaged, StoreError
@@ -55,6 +56,9 @@ def check_database(reader: Database, *, network: str) -> CheckReport:
         # No repair brings a record back, and none may hide that it is gone.
         findings += [_bad("audit", why, remedy="") for why in wrong[:PAGES_SHOWN_MAX]]
         findings += [] if wrong else [_good("audit", "every record holds")]
+        # Nobody gets a yes of a row that cannot be read; the agent asks again.
+        lost = ApprovalTable(reader).check()
+        findings += [_bad("approvals", why, remedy="") for why in lost[:PAGES_SHOWN_MAX]]
     except DatabaseDamaged as damage:
         findings.append(_bad("journals", damage.why))
     return _report(findings)

@@ -174,6 +174,9 @@ class ApprovalTable:
     def check(self) -> list[str]:
         """One line for every row that cannot be read, or is not what its columns say."""
         wrong: list[str] = []
+        known = self._database.value("SELECT 1 FROM sqlite_schema WHERE name = 'approvals'")
+        if known is None:  # a store that no node of this release has opened yet
+            return wrong
         for id, standing, data in self._database.execute(
             "SELECT id, standing, record FROM approvals ORDER BY id"
         ):
