@@ -35,6 +35,7 @@ SKEW_MS: Final = 5 * 60 * 1000  # how far an honest author's clock may be ahead 
 TASK_LIFE_MS_MAX: Final = 7 * 24 * 3600 * 1000
 GRANT_LIFE_MS_MAX: Final = 24 * 3600 * 1000
 APPROVAL_LIFE_MS_MAX: Final = 25 * 3600 * 1000  # the longest question, and an hour for its end
+QUESTION_LIFE_MS_MAX: Final = 3_600 * 1000
 NONCE_BYTES: Final = 16
 ID_BYTES: Final = 32
 TOPIC_BYTES_MAX: Final = 255
@@ -61,6 +62,8 @@ class Kind(enum.Enum):
     GRANT = "grant"
     APPROVAL_REQUEST = "approval-request"
     APPROVAL = "approval"
+    RECONCILE = "reconcile"
+    RECONCILED = "reconciled"
 
     # Members are one of a kind. Enum hashes their names, in Python, at each look-up.
     __hash__ = object.__hash__
@@ -92,6 +95,8 @@ _RULES: Final = {
     Kind.GRANT: _Rule(direct=True, must_expire=True, life_ms_max=GRANT_LIFE_MS_MAX),
     Kind.APPROVAL_REQUEST: _Rule(direct=True, must_expire=True, life_ms_max=APPROVAL_LIFE_MS_MAX),
     Kind.APPROVAL: _Rule(direct=True, must_expire=True, life_ms_max=APPROVAL_LIFE_MS_MAX),
+    Kind.RECONCILE: _Rule(direct=True, must_expire=True, life_ms_max=QUESTION_LIFE_MS_MAX),
+    Kind.RECONCILED: _Rule(direct=True, answers=True),
 }
 
 

@@ -41,7 +41,8 @@ from sync.store.database import Database
 Effect = task_events.Effect | journal_events.Effect
 # About tasks, and only from the peer whose link they came over.
 _ACKNOWLEDGED = {Kind.TASK, Kind.RESULT, Kind.CANCEL}
-_PEOPLE = {Kind.APPROVAL_REQUEST, Kind.APPROVAL}  # one person's question, another's answer
+# One person's question, another's answer; and what operators want to know of another's log.
+_PEOPLE = {Kind.APPROVAL_REQUEST, Kind.APPROVAL, Kind.RECONCILE, Kind.RECONCILED}
 _DIRECT = {Kind.TASK, Kind.RECEIPT, Kind.PROGRESS, Kind.RESULT, Kind.CANCEL} | _PEOPLE
 
 

@@ -14,7 +14,13 @@ from identity import (
     Trusted,
     TrustStore,
 )
-from identity.envelope import APPROVAL_LIFE_MS_MAX, GRANT_LIFE_MS_MAX, TASK_LIFE_MS_MAX, Kind
+from identity.envelope import (
+    APPROVAL_LIFE_MS_MAX,
+    GRANT_LIFE_MS_MAX,
+    QUESTION_LIFE_MS_MAX,
+    TASK_LIFE_MS_MAX,
+    Kind,
+)
 
 UINT_MAX = (1 << 64) - 1
 
@@ -116,10 +122,14 @@ def trust_stores(draw: st.DrawFn) -> TrustStore:
 
 # --- envelopes ------------------------------------------------------------------------------------
 
-ANSWERS = (Kind.PROGRESS, Kind.RESULT, Kind.CANCEL)
+ANSWERS = (Kind.PROGRESS, Kind.RESULT, Kind.CANCEL, Kind.RECONCILED)
 PEOPLE = (Kind.APPROVAL_REQUEST, Kind.APPROVAL)
-DIRECT = (Kind.TASK, Kind.RECEIPT, Kind.GRANT, *PEOPLE, *ANSWERS)
-LIVES_MS = {Kind.GRANT: GRANT_LIFE_MS_MAX, **dict.fromkeys(PEOPLE, APPROVAL_LIFE_MS_MAX)}
+DIRECT = (Kind.TASK, Kind.RECEIPT, Kind.GRANT, Kind.RECONCILE, *PEOPLE, *ANSWERS)
+LIVES_MS = {
+    Kind.GRANT: GRANT_LIFE_MS_MAX,
+    Kind.RECONCILE: QUESTION_LIFE_MS_MAX,
+    **dict.fromkeys(PEOPLE, APPROVAL_LIFE_MS_MAX),
+}
 
 
 @st.composite

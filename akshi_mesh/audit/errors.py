@@ -71,3 +71,10 @@ class NothingSigned(Unreachable):
 
     def __init__(self) -> None:
         super().__init__("no checkpoint was signed yet", hint="akshi-node run")
+
+
+class MalformedReconcile(BadNews, ValueError):
+    """A question or an answer about receipts that no correct node sends."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"malformed reconcile message: {why}")

@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS audit_receipts (
     other BLOB NOT NULL,
     at_ms INTEGER NOT NULL,
     standing TEXT NOT NULL,
-    UNIQUE (peer, task_id, asked)
+    UNIQUE (peer, task_id)
 ) STRICT
 """,
     """
@@ -328,11 +328,11 @@ def of_task(database: Database, task_id: bytes) -> list[Held]:
 
 
 def page(database: Database, peer: bytes, after: bytes, limit: int) -> list[Held]:
-    """Tasks between us and `peer` behind `after` (task id and role), in their order."""
+    """Tasks between us and `peer` behind the task `after`, in the order of their ids."""
     rows = database.rows(
         f"SELECT {_COLUMNS} FROM audit_receipts"  # noqa: S608
-        " WHERE peer = ? AND (task_id, asked) > (?, ?) ORDER BY task_id, asked LIMIT ?",
-        (peer, after[:-1], after[-1] if after else -1, limit),
+        " WHERE peer = ? AND task_id > ? ORDER BY task_id LIMIT ?",
+        (peer, after, limit),
     )
     return [_held(row) for row in rows]
 

@@ -51,6 +51,7 @@ def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
     assert envelope.SKEW_MS == 5 * 60_000
     assert envelope.TASK_LIFE_MS_MAX == 7 * 86_400_000
     assert envelope.APPROVAL_LIFE_MS_MAX == 25 * 3_600_000
+    assert envelope.QUESTION_LIFE_MS_MAX == 3_600_000
     for kind in Kind:
         assert f"`{kind.value}`" in PAGE
     assert SignedFormat.COSE.value.hex() in PAGE.replace(" ", "")
