@@ -61,7 +61,9 @@ def read_listing(tools: Iterable[Mapping[str, Any]]) -> Listing:
     refused: dict[str, str] = {}
     seen: dict[str, list[str]] = {}
     for number, tool in enumerate(tools):
-        name = str(tool.get("name"))
+        name = tool.get("name")
+        if not isinstance(name, str):
+            continue
         if number == TOOLS_MAX:
             refused[name[:128]] = f"more than {TOOLS_MAX} tools: this one and all after it"
             break

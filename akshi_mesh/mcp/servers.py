@@ -229,7 +229,9 @@ class Servers:
                 return answer
         except ToolRefused as refused:
             is_answered = True
-            raise ActFailed(FaultCode.UNAVAILABLE, f"the server says: {refused}") from refused
+            raise ActFailed(
+                FaultCode.UNAVAILABLE, f"the server says: {shown(refused)}"
+            ) from refused
         except (AuditUnavailable, StoreError) as trouble:
             raise ActFailed(FaultCode.UNAVAILABLE, str(trouble)) from trouble
         except _STUMBLES as failure:

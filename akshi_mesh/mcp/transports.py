@@ -6,7 +6,7 @@ rights and reads lines without end, so the pipes are read here.
 
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -103,9 +103,13 @@ async def _read_messages(
     import mcp_types
     from mcp.shared.message import SessionMessage
 
-    with to_us, contextlib.ExitStack() as at_the_end:
+    async with contextlib.AsyncExitStack() as at_the_end:
         at_the_end.callback(ended)
-        async for line in _lines(program.stdout, LINE_BYTES_MAX):
+        at_the_end.enter_context(to_us)
+        lines = await at_the_end.enter_async_context(
+            contextlib.aclosing(_lines(program.stdout, LINE_BYTES_MAX))
+        )
+        async for line in lines:
             try:
                 message = mcp_types.jsonrpc_message_adapter.validate_json(line, by_name=False)
             except ValueError:
@@ -128,11 +132,12 @@ async def _write_messages(
 
 
 async def _read_complaints(program: Program, said: Said) -> None:
-    async for line in _lines(program.stderr, LINE_BYTES_MAX):
-        said(line[: SAID_CHARS_MAX * 4].decode(errors="replace")[:SAID_CHARS_MAX])
+    async with contextlib.aclosing(_lines(program.stderr, LINE_BYTES_MAX)) as lines:
+        async for line in lines:
+            said(line[: SAID_CHARS_MAX * 4].decode(errors="replace")[:SAID_CHARS_MAX])
 
 
-async def _lines(stream: trio.abc.ReceiveStream, limit: int) -> AsyncIterator[bytes]:
+async def _lines(stream: trio.abc.ReceiveStream, limit: int) -> AsyncGenerator[bytes, None]:
     """The lines of a pipe until its end, or until one is longer than `limit`."""
     buffer = bytearray()
     while True:
