@@ -32,7 +32,8 @@ from sandbox.fault import FaultCode
 from sandbox.fetch import FetchOrder, told_headers, write_answer
 from sandbox.net.errand import Errand, errand
 from sandbox.net.errors import AddressRefused, Halted
-from sandbox.net.lines import Line, Lines, url_of
+from sandbox.net.line import Line, RawHeaders
+from sandbox.net.lines import Lines
 from sandbox.net.names import Lookup, Resolver
 from sandbox.net.tls import node_tls
 from sandbox.outside import SecretsPort
@@ -159,13 +160,7 @@ class Fetcher:
         is_private = sending.rule.is_private
         line = await lines.take(sending.url, is_private=is_private)
         try:
-            request = httpcore.Request(
-                sending.method,
-                url_of(sending.url),
-                headers=self._headers(order, sending),
-                content=sending.body or None,
-            )
-            answer = await _converse(line, request)
+            answer = await _converse(line, sending, self._headers(order, sending))
         except BaseException:
             # Cancelled, halted or broken: nobody uses this connection again.
             with trio.CancelScope(shield=True):
@@ -174,7 +169,7 @@ class Fetcher:
         await lines.give_back(line, sending.url, is_private=is_private)
         return answer
 
-    def _headers(self, order: FetchOrder, sending: _Sending) -> list[tuple[bytes, bytes]]:
+    def _headers(self, order: FetchOrder, sending: _Sending) -> RawHeaders:
         """What goes out, secrets and proofs last: they replace whatever the guest wrote."""
         ours: Headers = []
         if sending.is_first:
@@ -233,42 +228,21 @@ class Fetcher:
         }
 
 
-async def _converse(line: Line, request: httpcore.Request) -> _Answer:
-    """Send `request` and read the whole answer, within BODY_BYTES_MAX."""
-    response = await line.handle_async_request(request)
-    raw = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers]
-    names = {name.lower() for name, _ in raw}
+async def _converse(line: Line, sending: _Sending, headers: RawHeaders) -> _Answer:
+    """Send the request and read the whole answer, within BODY_BYTES_MAX."""
+    status, raw = await line.ask(sending.method, sending.url.target, headers, sending.body)
+    told = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
+    names = {name.lower() for name, _ in told}
     if {"transfer-encoding", "content-length"} <= names:
         # Two lengths: whoever stands between could have cut it differently. RFC 9112 §6.3.
         raise MalformedAnswer("framed in two ways")
-    encodings = [value for name, value in raw if name.lower() == "content-encoding"]
-    is_bodiless = request.method == b"HEAD" or response.status in {204, 304}
+    encodings = [value for name, value in told if name.lower() == "content-encoding"]
+    is_bodiless = sending.method == "HEAD" or status in {204, 304}
     body = AnswerBody("" if is_bodiless else ",".join(encodings), bytes_max=BODY_BYTES_MAX)
-    return _Answer(response.status, raw, await _read_whole(line, response, body))
-
-
-async def _read_whole(line: Line, response: httpcore.Response, body: AnswerBody) -> bytes:
     pieces: list[bytes] = []
-    spoiled: MalformedAnswer | None = None
-    try:
-        async for chunk in response.aiter_stream():
-            if spoiled is not None:
-                continue
-            try:
-                pieces.append(body.feed(chunk))
-            except MalformedAnswer as malformed:
-                # Leaving a loop over nested generators leaves the inner ones to the garbage
-                # collector. Without its connection the loop ends by itself.
-                spoiled = malformed
-                await line.aclose()
-    except httpcore.ReadError:
-        if spoiled is None:
-            raise
-    if spoiled is not None:
-        raise spoiled
+    await line.read(lambda chunk: pieces.append(body.feed(chunk)))
     body.finish()
-    await response.aclose()  # it is complete: the line is free for the next request
-    return b"".join(pieces)
+    return _Answer(status, told, b"".join(pieces))
 
 
 def _next(

@@ -12,12 +12,11 @@ import httpcore
 
 from sandbox.endpoint import Url
 from sandbox.net.backend import GuardedBackend
+from sandbox.net.line import Line
 from sandbox.net.names import Lookup
 
 KEPT_S: Final = 5.0  # as httpx; servers close after 5 to 75 s
 KEPT_MAX: Final = 8  # of one agent; it has no more workers
-
-Line = httpcore.AsyncHTTP11Connection
 
 
 class Lines:
@@ -45,19 +44,18 @@ class Lines:
         kept = self._idle.get((url.origin, is_private), [])
         while kept:
             line = kept.pop()
-            if line.is_available() and not line.has_expired():
+            if line.is_fresh(KEPT_S):
                 return line
             await line.aclose()
-        stream: httpcore.AsyncNetworkStream
         stream = await self._backends[is_private].connect_tcp(url.host, url.port)
         if url.scheme == "https":
             stream = await stream.start_tls(self._tls(), server_hostname=url.host)
-        return Line(origin_of(url), stream, keepalive_expiry=KEPT_S)
+        return Line(stream)
 
     async def give_back(self, line: Line, url: Url, *, is_private: bool) -> None:
         """Keep `line` if another request may go over it, else close it."""
         await self.sweep()
-        if not line.is_available() or has_more(line) or self.idle >= KEPT_MAX:
+        if not line.rest() or self.idle >= KEPT_MAX:
             await line.aclose()
         else:
             self._idle.setdefault((url.origin, is_private), []).append(line)
@@ -65,7 +63,7 @@ class Lines:
     async def sweep(self) -> None:
         """Close what has been idle for too long, or was closed at its other end."""
         for place, kept in list(self._idle.items()):
-            for line in [line for line in kept if line.has_expired()]:
+            for line in [line for line in kept if not line.is_fresh(KEPT_S)]:
                 kept.remove(line)
                 await line.aclose()
             if not kept:
@@ -79,10 +77,6 @@ class Lines:
                 await line.aclose()
 
 
-def origin_of(url: Url) -> httpcore.Origin:
-    return httpcore.Origin(url.scheme.encode(), url.host.encode(), url.port)
-
-
 def url_of(url: Url) -> httpcore.URL:
     """`url` in parts: nobody reads the text a second time."""
     return httpcore.URL(
@@ -91,9 +85,3 @@ def url_of(url: Url) -> httpcore.URL:
         port=url.port,
         target=url.target.encode(),
     )
-
-
-def has_more(line: Line) -> bool:
-    """Whether bytes came after the answer: they would be read as the next one."""
-    # httpcore tells nobody; h11 documents `trailing_data` for this.
-    return bool(line._h11_state.trailing_data[0])

@@ -43,7 +43,7 @@ class GuardedStream(httpcore.AsyncNetworkStream):
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> "GuardedStream":
         """Shake hands as a client, and check that the other side is `server_hostname`."""
         assert server_hostname, "TLS without a name proves nothing"
         assert isinstance(self._stream, trio.SocketStream), "TLS inside TLS"
