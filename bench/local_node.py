@@ -69,7 +69,7 @@ async def local_node(node: NodeProcess) -> AsyncIterator[Parts]:
 
 async def befriend(parts: Parts, did: str, address: str | None, *, allow: tuple[str, ...]) -> None:
     """Trust `did` as an operator would, and dial it if its address is given."""
-    await NodeControl(parts).trust_add(
+    await NodeControl(parts, stopping=lambda: None).trust_add(
         did, name=None, address=address, allow=list(allow), until_ms=None
     )
 

@@ -110,3 +110,12 @@ def test_before_there_is_a_loop_a_signal_ends_it_at_once() -> None:
         code, took_s, _ = end_of(process)
     assert code == -signal.SIGTERM
     assert took_s < 0.3
+
+
+def test_a_name_that_is_looked_up_for_ever_holds_nobody() -> None:
+    """The resolver's thread is left alone; neither the loop nor the interpreter waits for it."""
+    text = "from sandbox.net import names; names._getaddrinfo = lambda host: time.sleep(60)"
+    with program("await names.Resolver()('slow.example')", first=text) as process:
+        code, took_s, said = end_of(process)
+    assert (code, said) == (0, "told SIGTERM\nended\n")
+    assert took_s < 0.3
