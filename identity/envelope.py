@@ -239,10 +239,7 @@ def peek(data: bytes) -> Header:
 
 
 def unopened(data: bytes) -> Unopened:
-    """The same look, for who may want to open it next: it is cut only once.
-
-    Raises: as `peek`.
-    """
+    """The same look, for who may want to open it next: it is cut only once. Raises as `peek`."""
     parts = _split(data)
     return Unopened(_read_header(parts.protected), parts, data)
 

@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass, field
 
+import trio
+import trio.testing
+
 from akshi_mesh.approvals.desk import ApprovalDesk
 from akshi_mesh.approvals.steady_clock import SteadyClock
 from akshi_mesh.approvals.table import SCHEMA
 from identity import SigningKey
+from sandbox.approval_life import Approval
+from sandbox.approvals import Decision, Question
 from sandbox.audit import AuditRecord
 from sandbox.errors import AuditUnavailable
 from sync.clock import Moment
@@ -16,6 +21,7 @@ ME = SigningKey.from_seed(b"\1" * 32)
 ALICE = SigningKey.from_seed(b"\2" * 32)
 BOB = SigningKey.from_seed(b"\3" * 32)
 MALLORY = SigningKey.from_seed(b"\4" * 32)
+HERE = str(ME.did)
 
 
 @dataclass
@@ -60,3 +66,32 @@ class World:
 
     def _stored_ms(self) -> int:
         return self.database.value("SELECT MAX(changed_ms) FROM approvals") or 0
+
+
+class Asking:
+    """A guest that waits, in a task of its own."""
+
+    def __init__(self, desk: ApprovalDesk, asked: Question, nursery: trio.Nursery) -> None:
+        self.decision: Decision | None = None
+        self._scope = trio.CancelScope()
+        nursery.start_soon(self._ask, desk, asked)
+
+    async def _ask(self, desk: ApprovalDesk, asked: Question) -> None:
+        with self._scope:
+            self.decision = await desk.ask(asked)
+
+    def cancel(self) -> None:
+        self._scope.cancel()
+
+
+async def settle() -> None:
+    await trio.testing.wait_all_tasks_blocked()
+
+
+def only(desk: ApprovalDesk) -> Approval:
+    (row,) = desk.table.open()
+    return row
+
+
+def yes(desk: ApprovalDesk, row: Approval, who: str = HERE) -> Approval:
+    return desk.vote(row.id, who, approves=True, subject=row.subject.hash)
