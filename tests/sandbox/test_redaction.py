@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from sandbox.redaction import MARK, SCAN_BYTES, Redactor, Watch, leak_in
 
-TOKEN = "sk-live/4f+9Kq&7Zx<Q1w\"2e r3'T%5"
+# Every third character is one that base64 writes with + or /.
+TOKEN = "sk?li>e/4f+9Kq&7Zx<Q1w\"2e r3'T%5"
 WATCH = Watch.over("token", TOKEN.encode())
 OTHER = Watch.over("other", b"abababababababababab")
 
@@ -41,15 +42,20 @@ SPELLED = {
     "form": quote_plus(TOKEN),
     "json": json.dumps(TOKEN)[1:-1],
     "json with slashes": json.dumps(TOKEN)[1:-1].replace("/", "\\/"),
-    "json of go": json.dumps(TOKEN)[1:-1].replace("<", "\\u003c").replace("&", "\\u0026"),
+    "json of go": json.dumps(TOKEN)[1:-1]
+    .replace("<", "\\u003c")
+    .replace(">", "\\u003e")
+    .replace("&", "\\u0026"),
     "json of .net": TOKEN.replace("+", "\\u002B")
     .replace("&", "\\u0026")
     .replace("<", "\\u003C")
+    .replace(">", "\\u003E")
     .replace('"', "\\u0022")
     .replace("'", "\\u0027"),
     "json whole": "".join(f"\\u{b:04x}" for b in TOKEN.encode()),
     "html": TOKEN.replace("&", "&amp;")
     .replace("<", "&lt;")
+    .replace(">", "&gt;")
     .replace('"', "&quot;")
     .replace("'", "&#x27;"),
     "hex": TOKEN.encode().hex(),
@@ -77,13 +83,36 @@ def test_every_spelling_is_found_in_a_request(spelling: str) -> None:
 
 @pytest.mark.parametrize("spelling", SPELLED)
 def test_a_spelling_that_arrives_byte_by_byte_is_blotted_out(spelling: str) -> None:
-    padding = b"." * (2 * SCAN_BYTES)
+    padding = b"." * (2 * SCAN_BYTES - 9)  # so that a scan falls into the middle of it
     whole = padding + SPELLED[spelling].encode() + padding
     redactor = Redactor([WATCH])
     came = b"".join(redactor.feed(bytes([byte])) for byte in whole) + redactor.finish()
     once = Redactor([WATCH])
     assert came == once.feed(whole) + once.finish()
     assert MARK in came
+
+
+def test_wherever_the_stream_is_cut_the_secret_is_found_whole() -> None:
+    """Every number of its bytes is scanned before the rest comes."""
+    one = Watch("token", (b"0123456789abcdef",))
+    (spelling,) = one.spellings
+    for before in (SCAN_BYTES, SCAN_BYTES + 7):
+        for arrived in range(len(spelling) + 1):
+            redactor = Redactor([one, OTHER])
+            came = redactor.feed(b"." * before + spelling[:arrived])
+            came += redactor.feed(spelling[arrived:] + b"!" * SCAN_BYTES) + redactor.finish()
+            assert came == b"." * before + MARK + b"!" * SCAN_BYTES, arrived
+            assert redactor.hits == {"token": 1}
+
+
+def test_the_longest_spelling_is_held_back_to_its_last_byte() -> None:
+    one = Watch("token", (b"0123456789abcdef",))
+    for arrived in range(len(one.spellings[0]) + 1):
+        redactor = Redactor([one])
+        came = redactor.feed(b"." * SCAN_BYTES + one.spellings[0][:arrived])
+        assert b"0" not in came
+        came += redactor.feed(one.spellings[0][arrived:]) + redactor.finish()
+        assert came == b"." * SCAN_BYTES + MARK
 
 
 def test_mixed_percent_encoding_is_found_in_a_request() -> None:

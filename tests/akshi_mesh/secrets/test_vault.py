@@ -185,10 +185,20 @@ def test_old_values_are_kept_for_a_day_and_then_leave_the_disk(tmp_path: Path) -
     vault.put("token", BOUND, OTHER, now_ms=10)
     vault.put("token", BOUND, OTHER, now_ms=11)
     assert [old.value for old in vault.entry("token").retired] == [VALUE]
+    vault.put("token", BOUND, OTHER, now_ms=9 + RETIRED_MS)
+    assert [old.value for old in vault.entry("token").retired] == [VALUE]
     vault.forget_retired(10 + RETIRED_MS - 1)
     assert [o.value for o in Vault.open(keys_of(home)).entry("token").retired] == [VALUE]
     vault.forget_retired(10 + RETIRED_MS)
     assert Vault.open(keys_of(home)).entry("token").retired == ()
+
+
+def test_a_change_takes_what_is_too_old_off_the_disk(tmp_path: Path) -> None:
+    vault = Vault.open(keys_of(new_home(tmp_path)))
+    vault.put("token", BOUND, VALUE, now_ms=0)
+    vault.put("token", BOUND, OTHER, now_ms=10)
+    vault.put("token", BOUND, OTHER, now_ms=10 + RETIRED_MS)
+    assert vault.entry("token").retired == ()
 
 
 def test_a_value_that_comes_back_is_not_old_any_more(tmp_path: Path) -> None:
