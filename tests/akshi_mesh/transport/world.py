@@ -12,6 +12,7 @@ from trio.testing import memory_stream_pair
 from akshi_mesh.transport.address import Address
 from akshi_mesh.transport.errors import Unreachable
 from akshi_mesh.transport.links import Links
+from akshi_mesh.transport.ports import GrantDesk, NoGrants
 from identity.keys import SigningKey
 
 NETWORK = "akshi"
@@ -114,6 +115,7 @@ class Node:
     trusted: set[bytes] = field(default_factory=set)
     stamps: MemoryStamps = field(default_factory=MemoryStamps)
     wall_ms: int = WALL_MS
+    desk: GrantDesk = field(default_factory=NoGrants)
 
     def __post_init__(self) -> None:
         self.key = key_of(self.number)
@@ -139,6 +141,7 @@ class Node:
             sink=self.ears,
             wall_ms=lambda: self.wall_ms,
             random=random.Random(self.number),
+            grants=self.desk,
             **kind,  # type: ignore[arg-type]
         )
 
