@@ -19,6 +19,7 @@ from akshi_mesh.audit.log import AuditLog
 from akshi_mesh.audit.notary import Notary
 from akshi_mesh.audit.receipts import SCHEMA as RECEIPTS_SCHEMA
 from akshi_mesh.audit.receipts import Receipts
+from akshi_mesh.audit.reconciler import Reconciler
 from akshi_mesh.audit.trust_notes import noting
 from akshi_mesh.config.model import Config
 from akshi_mesh.finder import Finder
@@ -26,10 +27,11 @@ from akshi_mesh.grant_book import SCHEMA as GRANTS_SCHEMA
 from akshi_mesh.grant_book import GrantBook
 from akshi_mesh.grant_desk import GrantDesk
 from akshi_mesh.home import Home
+from akshi_mesh.inference.router import Router
 from akshi_mesh.mcp.pins import SCHEMA as MCP_SCHEMA
 from akshi_mesh.mcp.pins import Pins
 from akshi_mesh.mcp.servers import Servers
-from akshi_mesh.mcp.transports import environment
+from akshi_mesh.mcp.transports import environment, http_client
 from akshi_mesh.modules import SCHEMA as MODULES_SCHEMA
 from akshi_mesh.modules import Modules
 from akshi_mesh.parts import Parts
@@ -58,6 +60,7 @@ from sandbox.host.databases import Databases
 from sandbox.host.scan import HostReport
 from sandbox.host.supervisor import Supervisor
 from sandbox.host.zygote import Zygote
+from sandbox.outside import SecretsPort
 from sync.author import Author
 from sync.clock import Moment
 from sync.embedding import HashingEmbedder
@@ -189,14 +192,24 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         secrets=held.broker,
         bounds=work,
         databases=databases,
-        tools=(tools := _tools(config, home, ground, audit)),
+        models=Router(config.router, held.broker),
+        tools=(tools := _tools(config, home, ground, audit, held.broker)),
     )
     supervisor = _supervisor(config, home, ground, ports, trust)
     revocations = Revocations(
         database, trust, linked=lambda: switchboard.is_linked, is_author=view.is_author
     )
     attempts = Attempts(mesh, supervisor, databases, now)
-    switchboard.connect(mesh, links, attempts, revocations, approvals)
+    reconciler = Reconciler(
+        key,
+        database,
+        receipts,
+        switchboard.send,
+        network=network,
+        nonce=_nonce,
+        wall_ms=lambda: now().wall_ms,
+    )
+    switchboard.connect(mesh, links, attempts, revocations, approvals, reconciler=reconciler)
     effects = TrustEffects(me=me, mesh=mesh, links=links, trust=trust)
     trust.listen(effects.changed)
     parts = Parts(
@@ -221,6 +234,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         notary=Notary(database, key, wall_ms=lambda: now().wall_ms),
         reserve=reserve,
         receipts=receipts,
+        reconciler=reconciler,
         secrets=held,
         modules=modules,
         approvals=approvals,
@@ -282,11 +296,20 @@ def _mesh(  # noqa: PLR0917 - one caller, which names them all
     )
 
 
-def _tools(config: Config, home: Home, ground: Ground, audit: AuditLog) -> Servers:
+def _tools(
+    config: Config, home: Home, ground: Ground, audit: AuditLog, secrets: SecretsPort
+) -> Servers:
     """The MCP servers of the agents. None of them starts before an agent asks for it."""
     pins = Pins(ground.database, audit, me=str(ground.key.did), wall_ms=lambda: now().wall_ms)
     hidden = [str(path) for path in (home.path, home.socket_path.parent)]
-    return Servers(config.agents, pins, hidden=hidden, environ=environment(), client=None)
+    return Servers(
+        config.agents,
+        pins,
+        hidden=hidden,
+        environ=environment(),
+        client=http_client(secrets),
+        secrets=secrets,
+    )
 
 
 def _supervisor(

@@ -19,9 +19,11 @@ from akshi_mesh.api import shapes
 from akshi_mesh.api.client_agents import AgentCalls
 from akshi_mesh.api.client_approvals import ApprovalCalls
 from akshi_mesh.api.client_grants import GrantCalls
+from akshi_mesh.api.client_mcp import McpCalls
 from akshi_mesh.api.client_secrets import SecretCalls
 from akshi_mesh.api.client_spend import SpendCalls
 from akshi_mesh.api.errors import BY_STATUS, ControlError, Unavailable
+from akshi_mesh.api.shapes_audit import ReconcileReport
 from akshi_mesh.home import Home
 
 TIMEOUT_S = 10.0  # a node that is alive answers in milliseconds
@@ -79,6 +81,10 @@ class Client:
     @property
     def grants(self) -> GrantCalls:
         return GrantCalls(self)
+
+    @property
+    def mcp(self) -> McpCalls:
+        return McpCalls(self)
 
     @property
     def secrets(self) -> SecretCalls:
@@ -269,6 +275,10 @@ class Client:
 
     def audit_checkpoint(self) -> shapes.SignedCheckpoint:
         return cast(shapes.SignedCheckpoint, self.call("audit_checkpoint"))
+
+    def audit_reconcile(self, who: str) -> ReconcileReport:
+        found = self.call("audit_reconcile", who=who, timeout_s=PATIENT_S)
+        return cast(ReconcileReport, found)
 
     def audit_tail(self, *, limit: int, agent: str | None = None) -> list[shapes.AuditLine]:
         return cast(list[shapes.AuditLine], self.call("audit_tail", limit=limit, agent=agent))

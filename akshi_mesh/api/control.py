@@ -29,7 +29,9 @@ from akshi_mesh.api.shapes import (
     Why,
 )
 from akshi_mesh.api.shapes_approvals import ApprovalAnswered, ApprovalInfo
+from akshi_mesh.api.shapes_audit import ReconcileReport
 from akshi_mesh.api.shapes_grants import GrantInfo
+from akshi_mesh.api.shapes_mcp import McpServerInfo, McpToolInfo
 from akshi_mesh.api.shapes_secrets import SecretInfo
 from akshi_mesh.api.shapes_spend import SpendInfo
 
@@ -205,6 +207,10 @@ class Control(Protocol):
         """Sign what is in the audit log now; answers when the disk holds it."""
         ...
 
+    async def audit_reconcile(self, who: str) -> ReconcileReport:
+        """Compare with `who`, a DID or a petname, what both have signed about their tasks."""
+        ...
+
     async def audit_tail(self, *, limit: int, agent: str | None) -> list[AuditLine]:
         """The newest `limit` records, oldest first."""
         ...
@@ -282,6 +288,22 @@ class Control(Protocol):
 
     def approvals_watch(self) -> AsyncIterator[ApprovalInfo]:
         """What waits now, then each question whenever it changes."""
+        ...
+
+    async def mcp_list(self) -> list[McpServerInfo]:
+        """The MCP servers of all agents. None is started for it."""
+        ...
+
+    async def mcp_look(self, agent: str, server: str) -> list[McpToolInfo]:
+        """Ask a server for its tools, which starts it; all that were ever seen of it."""
+        ...
+
+    async def mcp_show(self, agent: str, server: str, tool: str) -> McpToolInfo:
+        """A tool as it was approved and as it was last offered."""
+        ...
+
+    async def mcp_approve(self, agent: str, server: str, tool: str, pin: str) -> McpToolInfo:
+        """Approve the definition with the hash `pin`, if that is still what is offered."""
         ...
 
     async def spend_show(self) -> SpendInfo:

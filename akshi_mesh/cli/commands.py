@@ -21,6 +21,7 @@ from akshi_mesh.cli import (
     fsck,
     grant,
     journal,
+    mcp,
     run,
     secrets,
     spend,
@@ -123,5 +124,6 @@ _join("journal", "Journals: append, read, search, verify.", journal)
 why.register(app)
 fsck.register(app)
 _join("spend", "What agents spend, and the switch that ends it.", spend)
+_join("mcp", "Servers of tools, and what was approved of them.", mcp)
 _join("secrets", "Credentials that agents use and never see.", secrets)
 _join("audit", "The record of what agents did and were refused.", audit)

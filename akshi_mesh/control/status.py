@@ -11,6 +11,7 @@ from akshi_mesh.control.agents import AgentControl
 from akshi_mesh.control.approvals import ApprovalControl
 from akshi_mesh.control.grants import GrantControl
 from akshi_mesh.control.journals import JournalControl
+from akshi_mesh.control.mcp import McpControl
 from akshi_mesh.control.secrets import SecretControl
 from akshi_mesh.control.spend import SpendControl
 from akshi_mesh.control.trust import TrustControl
@@ -28,6 +29,7 @@ class NodeControl(
     WhyControl,
     JournalControl,
     SecretControl,
+    McpControl,
     ApprovalControl,
     SpendControl,
 ):

@@ -12,7 +12,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Final, NoReturn, TypeVar
+from typing import Final, Literal, NoReturn, TypeVar
 
 import structlog
 import trio
@@ -29,7 +29,7 @@ from sandbox.errors import ActFailed, AuditUnavailable, JailMissing
 from sandbox.fault import FaultCode
 from sandbox.host.program import COMMAND, NativeJail, probe, require
 from sandbox.mcp_server import CallTool, ListTools, McpServerSpec
-from sandbox.outside import StillAllowed
+from sandbox.outside import SecretsPort, StillAllowed
 from sync.errors import StoreError
 
 log = structlog.get_logger()
@@ -68,11 +68,17 @@ class Server:
     starting: trio.Lock = field(default_factory=trio.Lock)
 
     @property
-    def state(self) -> str:
+    def state(self) -> Literal["up", "down", "failed"]:
         """For people: up, down, or failed."""
         if self.session is not None:
             return "up"
         return "failed" if self.trouble else "down"
+
+    def forget(self, tool: str) -> None:
+        """What is known of `tool` is no longer so: the next call asks the server again."""
+        self.refused = {name: why for name, why in self.refused.items() if name != tool}
+        if self.session is not None:
+            self.session.listing_is_old = True
 
     def close(self) -> None:
         """End the session and the program behind it, now."""
@@ -90,6 +96,7 @@ class Servers:
         hidden: paths of the node, in no program's reach.
         environ: variables, of which a server gets those it may have.
         client: makes the HTTP client for a server with a url.
+        secrets: none of them is passed on, neither to a server nor from one.
         find_jail: looks whether this host can jail programs; blocks.
         command: the launcher of programs.
     """
@@ -102,6 +109,7 @@ class Servers:
         hidden: Sequence[str],
         environ: Mapping[str, str],
         client: Client | None,
+        secrets: SecretsPort | None = None,
         find_jail: Callable[[], NativeJail] = probe,
         command: Sequence[str] = COMMAND,
     ) -> None:
@@ -110,7 +118,8 @@ class Servers:
             for agent in agents
             for spec in agent.mcp_servers
         }
-        self._pins = pins
+        self.pins = pins
+        self._secrets = secrets
         self._hidden = tuple(hidden)
         self._environ = environ
         self._client = client
@@ -171,7 +180,11 @@ class Servers:
         )
         tools = [server.tools[name].to_json() for name in sorted(server.tools)]
         refused = [{"name": n, "why": why} for n, why in sorted(server.refused.items())]
-        return bounded({"tools": tools, "refused": refused}, FaultCode.UNAVAILABLE)
+        listed = bounded({"tools": tools, "refused": refused}, FaultCode.UNAVAILABLE)
+        return self._redacted(agent, listed)
+
+    def _redacted(self, agent: str, answer: str) -> str:
+        return self._secrets.redactor(agent).text(answer) if self._secrets else answer
 
     async def call_tool(self, agent: str, wish: CallTool, *, still_allowed: StillAllowed) -> str:
         """What the tool answered; JSON.
@@ -190,6 +203,9 @@ class Servers:
             why_not = f"{wish.server} has no tool {wish.tool}"
         if why_not is not None:
             raise ActFailed(FaultCode.NOT_ALLOWED, why_not)
+        leak = self._secrets.leaks(agent, wish.arguments_json.encode()) if self._secrets else None
+        if leak is not None:
+            raise ActFailed(FaultCode.NOT_ALLOWED, f"the arguments hold the secret {leak}")
         arguments = guest_json.read(wish.arguments_json)
         answer = await self._watched(
             server,
@@ -197,7 +213,7 @@ class Servers:
             still_allowed,
             FaultCode.UNKNOWN,
         )
-        return bounded(answer, FaultCode.UNKNOWN)
+        return self._redacted(agent, bounded(answer, FaultCode.UNKNOWN))
 
     def _named(self, agent: str, name: str) -> Server:
         server = self._servers.get((agent, name))
@@ -258,7 +274,7 @@ class Servers:
 
     async def _judge(self, server: Server, session: Session) -> None:
         listing = read_listing(await session.list_tools())
-        server.tools, server.refused = self._pins.judge(server.agent, server.spec, listing)
+        server.tools, server.refused = self.pins.judge(server.agent, server.spec, listing)
 
     async def _up(self, server: Server) -> Session:
         """The session with `server`, which is started if it is down."""

@@ -18,6 +18,7 @@ from sandbox.host.program import COMMAND, Level, Program, running
 from sandbox.host.program_files import files_of
 from sandbox.jail.policy import JailPolicy
 from sandbox.mcp_server import McpServerSpec
+from sandbox.outside import SecretsPort
 
 if TYPE_CHECKING:
     import httpx2
@@ -172,6 +173,19 @@ async def over_http(
             spec.url, http_client=http, max_sse_event_size=LINE_BYTES_MAX
         ) as (reading, writing):
             yield reading, writing
+
+
+def http_client(secrets: SecretsPort | None) -> Client:
+    """What makes the guarded client for a server with a url; loaded when there is one."""
+
+    def client(
+        agent: str, spec: McpServerSpec
+    ) -> "AbstractAsyncContextManager[httpx2.AsyncClient]":
+        from akshi_mesh.mcp.http import guarded
+
+        return guarded(secrets)(agent, spec)
+
+    return client
 
 
 def environment() -> Mapping[str, str]:
