@@ -19,6 +19,7 @@ PROMISED = {
     "tasks_per_s_16": (1_000, 1_500),
     "catch_up_entries_per_s": (50_000, 100_000),
     "gate_decision_us": (20, 10),
+    "redaction_1mib_20_secrets_ms": (50, 15),
     "host_call_us": (200, 120),
     "http_fetch_us": (1.25, 1.0),
     "agent_start_ms": (15, 6),
