@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Final, Self
+from typing import Any, Final, Self, assert_never
 
 from identity import cbor
 from sandbox.approvals import (
@@ -137,6 +137,8 @@ class Approval:
                 return Denied(self.votes[-1].note)
             case Standing.USED:
                 return Denied("it was used before")
+            case _:
+                assert_never(self.standing)
 
     def at(self, now_ms: int) -> Self:
         """The same, expired if its time is over by now."""

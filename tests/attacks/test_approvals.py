@@ -360,3 +360,10 @@ async def test_the_task_of_a_friend_does_not_speak_for_the_operator(stage: Stage
     assert row.subject.originator == FRIEND
     assert not stage.world.operators & {FRIEND}
     await guest.killed()
+
+
+async def test_nobody_is_asked_longer_than_the_task_lives(stage: Stage) -> None:
+    guest = stage.guest(run=task(4, expires_ms=NOW_MS + 10_000))
+    await guest.call(*APPEND)
+    assert stage.row.expires_ms == NOW_MS + 10_000
+    await guest.killed()

@@ -2,12 +2,14 @@
 
 import contextlib
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
+from identity import cbor
 from sandbox.approval_life import (
     MEMORY_MS,
     PAUSE_MS,
@@ -192,6 +194,27 @@ def test_a_changed_byte_is_noticed(data: st.DataObject) -> None:
 def test_what_no_node_writes_cannot_be_read(wrong: dict[str, object]) -> None:
     with pytest.raises(MalformedApproval):
         Approval.from_cbor(replace(asked(), **wrong).to_cbor())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (4, "text"),
+        (14, "undecided"),
+        (7, [["field", "odd", 1]]),
+        (7, [["field", "high"]]),
+        (7, [["f", "low", 1]] * 25),
+        (7, "low"),
+        (15, [["did:key:a", 1, 1, ""]]),
+        (15, ["vote"]),
+        (2, b""),
+    ],
+)
+def test_a_map_that_is_no_approval_is_malformed(key: int, value: object) -> None:
+    fields: Any = cbor.loads(asked().to_cbor())
+    fields[key] = value
+    with pytest.raises(MalformedApproval):
+        Approval.from_cbor(cbor.dumps(fields))
 
 
 class AnyPeopleAndClocks(RuleBasedStateMachine):

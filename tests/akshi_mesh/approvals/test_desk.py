@@ -309,3 +309,42 @@ async def test_who_listens_is_told_what_has_committed(world: World, nursery: tri
     yes(desk, row)
     assert told == [Standing.PENDING, Standing.APPROVED]
     assert replace(row, standing=Standing.APPROVED).is_open
+
+
+async def test_a_disk_in_trouble_is_waited_for_and_nobody_gets_a_late_yes(
+    world: World, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = world.desk()
+    async with trio.open_nursery() as nursery:
+        asking = Asking(desk, question(timeout_s=2), nursery)
+        await settle()
+        row = only(desk)
+        world.pass_ms(2_000)
+        with monkeypatch.context() as patch:
+            patch.setattr(desk.table, "save", full_disk)
+            await nursery.start(desk.run)
+            await trio.sleep(5)
+            assert asking.decision == TimedOut()
+            with pytest.raises(StoreFull):
+                yes(desk, row)
+        await trio.sleep(5)
+        assert desk.table.open() == []
+        nursery.cancel_scope.cancel()
+
+
+def full_disk(_: Approval) -> None:
+    raise StoreFull("node.db", "disk full")
+
+
+async def test_a_row_that_was_pruned_under_a_waiter_is_no_yes(
+    world: World, nursery: trio.Nursery
+) -> None:
+    desk = world.desk()
+    asking = Asking(desk, question(), nursery)
+    await settle()
+    row = only(desk)
+    with world.database.transaction():
+        world.database.execute("DELETE FROM approvals")
+    desk._waiting[row.id].set()
+    await settle()
+    assert asking.decision == TimedOut()
