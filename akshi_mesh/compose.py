@@ -28,6 +28,7 @@ from akshi_mesh.grant_book import GrantBook
 from akshi_mesh.grant_desk import GrantDesk
 from akshi_mesh.home import Home
 from akshi_mesh.inference.router import Router
+from akshi_mesh.inference.router import Router
 from akshi_mesh.mcp.pins import SCHEMA as MCP_SCHEMA
 from akshi_mesh.mcp.pins import Pins
 from akshi_mesh.mcp.servers import Servers
@@ -192,6 +193,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         secrets=held.broker,
         bounds=work,
         databases=databases,
+        models=Router(config.router, held.broker),
         models=Router(config.router, held.broker),
         tools=(tools := _tools(config, home, ground, audit, held.broker)),
     )

@@ -59,7 +59,7 @@ class Function:
 _TEXT, _U32 = Parameter.TEXT, Parameter.U32
 
 _ALL = (
-    Function("inference.prompt", Capability.INFERENCE, (_TEXT,), None),
+    Function("inference.prompt", Capability.INFERENCE, (_TEXT,), Effect.OUTSIDE),
     Function("journal.append", Capability.JOURNAL, (_TEXT, _TEXT), Effect.LOCAL),
     Function("journal.read", Capability.JOURNAL, (_TEXT, _U32), Effect.READ),
     Function("journal.search", Capability.JOURNAL, (_TEXT, _U32), Effect.READ),

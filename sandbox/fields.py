@@ -8,6 +8,7 @@ headers and arguments of tools, are fields of their own, so that the unknown one
 from sandbox.capability import Capability
 from sandbox.fetch import FetchRequest
 from sandbox.mcp_server import CallTool
+from sandbox.prompt import Prompt
 from sandbox.request import Request
 
 
@@ -20,6 +21,8 @@ def fields_of(request: Request) -> tuple[str, ...]:
     match request.wish:
         case FetchRequest() as wish:
             return _of_fetch(wish)
+        case Prompt() as wish:
+            return wish.fields
         case CallTool(server, tool, _, fields):
             return (f"mcp.tool.{server}/{tool}", *_of_arguments(fields))
         case _ if capability is None:

@@ -25,6 +25,7 @@ from sandbox.fetch import FetchRequest
 from sandbox.fields import fields_of
 from sandbox.find import FindEntries
 from sandbox.mcp_server import CallTool, ListTools
+from sandbox.prompt import Prompt
 from sandbox.request import (
     AppendEntry,
     AskBalance,
@@ -212,6 +213,7 @@ def _decide_target(config: AgentSpec, request: Request, state: State) -> Allow |
             | AskBalance()
             | Quote()
             | Charge()
+            | Prompt()
             | ReportProgress()
             | AskCancelled()
             | WriteLog()

@@ -208,9 +208,15 @@ class ModelAnswer:
 
 
 def write_answer(
-    *, text: str, route: Route, tokens_in: int, tokens_out: int, finish: str, cost: Money | None
+    *,
+    text: str,
+    route: Route,
+    tokens_in: int | None,
+    tokens_out: int | None,
+    finish: str,
+    cost: Money | None,
 ) -> str:
-    """The answer of `inference.prompt`."""
+    """The answer of `inference.prompt`; counts are None where the provider gave none."""
     return json.dumps(
         {
             "text": text,

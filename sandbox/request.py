@@ -23,6 +23,7 @@ from sandbox.fetch import FetchRequest, read_fetch
 from sandbox.find import FindEntries, read_find
 from sandbox.guest_path import GuestPath
 from sandbox.mcp_server import CallTool, ListTools, read_call_tool, read_list_tools
+from sandbox.prompt import Prompt, read_prompt
 from sandbox.sql import Statement, read_statement
 
 ARGUMENTS_BYTES_MAX = 1 << 20
@@ -151,6 +152,7 @@ Wish = (
     | AskBalance
     | Quote
     | Charge
+    | Prompt
     | ListTools
     | CallTool
     | ReportProgress
@@ -275,6 +277,7 @@ _READERS: dict[str, Callable[..., Wish]] = {
         _at_most("query", query, QUERY_CHARS_MAX), _from_one("limit", limit, HITS_MAX)
     ),
     "journal.find": read_find,
+    "inference.prompt": read_prompt,
     "a2a.send": lambda target, parts: SendTask(address_of(target), guest_json.read_parts(parts)),
     "a2a.wait": lambda ids, timeout_ms: WaitForTasks(
         guest_json.read_ids(ids), min(timeout_ms, WAIT_MS_MAX)

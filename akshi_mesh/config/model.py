@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 from akshi_mesh.config.errors import Problem
+from akshi_mesh.inference.routes import RouterSpec
 from akshi_mesh.transport.address import Address, PeerAddress
 from identity.did import Did
 from sandbox.agent_spec import AgentSpec
@@ -112,6 +113,7 @@ class Config:
     spend: SpendConfig = field(default_factory=SpendConfig)
     secrets: tuple[SecretSource, ...] = ()
     risks: RiskTable = DEFAULTS
+    router: RouterSpec = field(default_factory=RouterSpec)
 
     def with_command_line(self, *, listen: str | None, peers: tuple[str, ...]) -> Self:
         """What was typed wins over what was written: `listen` replaces, `peers` are added.

@@ -33,6 +33,7 @@ from akshi_mesh.config.model import (
 from akshi_mesh.config.read_agent import read_agent
 from akshi_mesh.config.read_approval import read_operators
 from akshi_mesh.config.read_identity import read_identity
+from akshi_mesh.config.read_router import read_router
 from akshi_mesh.config.read_rules import read_risk
 from akshi_mesh.config.read_secrets import read_secrets
 from akshi_mesh.config.read_spend import check_rails, read_spend
@@ -75,7 +76,8 @@ def read_config(
     approval = read_operators(root)
     agents, sources = _read_agents(root, files, voters=1 + len(approval.operators))
     journals = _read_journals(root)
-    secrets = (*read_secrets(root), *sources)
+    routing = read_router(root)
+    secrets = (*read_secrets(root), *sources, *routing.sources)
     identity = read_identity(root)
     spend = read_spend(root)
     risks = read_risk(root)
@@ -99,6 +101,7 @@ def read_config(
         spend=spend,
         secrets=secrets,
         risks=risks,
+        router=routing.spec,
     )
 
 
@@ -229,7 +232,6 @@ def _read_journals(root: Section) -> tuple[JournalConfig, ...]:
 
 def _read_rest(root: Section) -> None:
     """Sections of later releases, and of other ones."""
-    root.later("router", "[router] is not in this release; no inference is done")
     root.later("dashboard", "[dashboard] is not in this release; nothing listens for it")
     root.gone("runtime", "limits belong to an agent: [agents.limits]")
     root.gone("broker", "credentials are [[secrets]]: akshi-node secrets set")

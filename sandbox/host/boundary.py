@@ -24,6 +24,7 @@ from sandbox.outside import (
     ApprovalPort,
     BoundsPort,
     HttpPort,
+    ModelPort,
     PursePort,
     SecretsPort,
     ToolPort,
@@ -66,6 +67,7 @@ class Ports:
     bounds: BoundsPort | None = None
     tools: ToolPort | None = None
     databases: DatabasePort | None = None
+    models: ModelPort | None = None
 
 
 class Boundary:

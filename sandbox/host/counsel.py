@@ -13,15 +13,17 @@ from sandbox.approvals import Question, Subject, digest_of, nonce_of
 from sandbox.bounds import Bounds
 from sandbox.capability import Capability
 from sandbox.charge import Charge
+from sandbox.errors import PortRefused
 from sandbox.fault import Fault, FaultCode
 from sandbox.fetch import FetchRequest
 from sandbox.host.boundary import Desk
 from sandbox.mcp_server import CallTool
-from sandbox.outside import Grants
+from sandbox.outside import Grants, ModelPort
 from sandbox.policy import NeedApproval, State
 from sandbox.ports import TaskRun
+from sandbox.prompt import Prompt
 from sandbox.request import Request
-from sandbox.spend import Account, Cost
+from sandbox.spend import INFERENCE, Account, Cost
 
 SUMMARY_CHARS_MAX: Final = 200
 
@@ -91,11 +93,23 @@ class Counsel:
             case FetchRequest(url, method) if ports.secrets is not None:
                 names = ports.secrets.names_for(self._task.agent, url, method)
                 return Outlook(fields=("http_fetch.secret",) if names else (), secrets=names)
+            case Prompt() as wish if ports.models is not None:
+                return self._of_prompt(ports.models, wish)
             case CallTool() as wish if ports.tools is not None:
                 problem = ports.tools.pin_problem(self._task.agent, wish)
                 return Outlook(problem=Fault(FaultCode.NOT_ALLOWED, problem) if problem else None)
             case _:
                 return _PLAIN
+
+    def _of_prompt(self, models: ModelPort, wish: Prompt) -> Outlook:
+        try:
+            route = models.route(self._task.agent, wish)
+        except PortRefused as refused:
+            return Outlook(problem=refused.fault)
+        cost = None
+        if route.ceiling is not None:
+            cost = Cost(route.ceiling, INFERENCE, route.origin)
+        return Outlook(cost=cost, target=route.name, fields=route.fields)
 
     def question(self, request: Request, verdict: NeedApproval, state: State) -> Question:
         """What a person is asked."""
@@ -105,11 +119,15 @@ class Counsel:
             summary=summary(request),
             target=verdict.target,
             risk=verdict.risk,
-            timeout_s=verdict.rule.timeout_s,
+            timeout_s=max(1, min(verdict.rule.timeout_s, self._left_s())),
             quorum=verdict.rule.quorum,
             task_id=self._task.id,
             number=request.number,
         )
+
+    def _left_s(self) -> int:
+        """Until the task expires: nobody is asked about what may not happen any more."""
+        return (self._task.expires_ms - self._desk.boundary.wall_ms()) // 1_000
 
     def subject(self, request: Request, state: State) -> Subject:
         """Exactly what would happen now."""

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 import trio
 
-from sandbox.acts import a2a, database, filesystem, http_fetch, journal, mcp, spend, task
+from sandbox.acts import a2a, database, filesystem, http_fetch, inference, journal, mcp, spend, task
 from sandbox.agent_spec import mount_name
 from sandbox.charge import Charge, Quote
 from sandbox.endpoint import Url
@@ -21,6 +22,7 @@ from sandbox.host.counsel import Counsel
 from sandbox.mcp_server import CallTool, ListTools
 from sandbox.policy import Deny, decide
 from sandbox.ports import TaskRun
+from sandbox.prompt import Prompt
 from sandbox.request import (
     AppendEntry,
     AskBalance,
@@ -41,7 +43,7 @@ from sandbox.request import (
     WaitForTasks,
     WriteLog,
 )
-from sandbox.spend import Money
+from sandbox.spend import KILL_SWITCH, Money
 
 AnswerT = TypeVar("AnswerT")
 
@@ -102,9 +104,11 @@ class Performer:
         self._counsel = counsel
         self._ports = desk.boundary.ports
         self._waiting: trio.CancelScope | None = None
+        self._is_abandoned = False
 
     def abandon(self) -> None:
         """Nobody will read the answer of the call that waits now."""
+        self._is_abandoned = True
         if self._waiting is not None:
             self._waiting.cancel()
 
@@ -166,6 +170,17 @@ class Performer:
                 return await self.waited(
                     spend.spend(ports.purse, run, wish, number=number, grants=grants)
                 )
+            case Prompt() as wish:
+                if ports.models is None:
+                    raise ActFailed(FaultCode.UNAVAILABLE, "this node asks no models")
+                # Not `waited`: what was cut off after it left is `unknown`, and the act knows.
+                asked = inference.prompt(
+                    ports.models, run, wish, still=self._still_wanted, halted=self._still_paying
+                )
+                with self._paying(request):
+                    answered = await self._clock.stand_still(asked)
+                self.spent = answered.cost
+                return answered.json
             case ListTools() | CallTool() as wish:
                 return await self.waited(
                     mcp.ask(ports.tools, run, wish, still_allowed=self._still_allowed)
@@ -210,6 +225,21 @@ class Performer:
 
     def _still_allowed(self) -> str | None:
         return self._desk.boundary.stopped
+
+    def _paying(self, request: Request) -> AbstractContextManager[None]:
+        """Where something is reserved for the call, the switch of money cuts it off."""
+        purse, run = self._ports.purse, self._run
+        if purse is None or not purse.holds(task_id=run.id, number=request.number):
+            return nullcontext()
+        return purse.paying(task_id=run.id, number=request.number)
+
+    def _still_wanted(self) -> str | None:
+        if self.is_cancelled or self._is_abandoned:
+            return "the task is to end"
+        return self._still_allowed()
+
+    def _still_paying(self) -> str | None:
+        return KILL_SWITCH if self._desk.boundary.spend_halted else None
 
     def _send(self, wish: SendTask, number: int, target: str) -> str:
         boundary = self._desk.boundary

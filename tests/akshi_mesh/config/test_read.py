@@ -195,7 +195,6 @@ def test_all_mistakes_are_named_at_once_and_in_order() -> None:
     ("text", "line", "part"),
     [
         ("[dashboard]\nport = 3210", 1, "[dashboard] is not in this release"),
-        ("[router]\n", 1, "[router] is not in this release"),
         (AGENT + "[agents.spend]\ndaily_budget_usd = 1.0", 4, "'spend' and 'inference' are off"),
         ("[telemetry]\notel_endpoint = 'x'", 2, "'otel_endpoint' is not in this release"),
         (AGENT + "[agents.capabilities]\nspend = true", 5, "no budget allows nothing"),

@@ -1,0 +1,1 @@
+"""Language models: where a prompt goes, how it is asked, and what it did cost."""
