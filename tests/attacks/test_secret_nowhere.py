@@ -223,7 +223,7 @@ def seen_of(pid: int) -> bytes:
         ("secrets", "set", "a/b", "--endpoint", "https://a.example"),
     ],
 )
-@pytest.mark.parametrize("value", [SECRET + "\nX-Evil: 1", SECRET + "\u00e4"])
+@pytest.mark.parametrize("value", [SECRET + "\nX-Evil: 1", SECRET + "\u00e4"], ids=["lines", "ä"])
 def test_a_refused_value_is_not_repeated_even_by_a_traceback(
     scene: Scene, arguments: tuple[str, ...], value: str
 ) -> None:
