@@ -138,3 +138,31 @@ def test_only_a_reader_of_rules_knows_all_that_is_no_endpoint() -> None:
 
 def test_nothing_is_what_trust_alone_gives() -> None:
     assert all(refusal((bounds_of(DID, NOTHING),), use) for use in USES.values())
+
+
+_PLACES = st.builds(
+    lambda methods, scheme, host, port, path: f"{methods}{scheme}{host}{port}{path}",
+    st.sampled_from(["", "GET ", "GET,POST ", "POST "]),
+    st.sampled_from(["", "http://", "https://"]),
+    st.sampled_from(["example.com", "*.example.com", "a.example.com", "*.a.example.com"]),
+    st.sampled_from(["", ":80", ":443", ":8080"]),
+    st.sampled_from(["", "/", "/v1", "/v1/", "/v1/x", "/v10"]),
+)
+_URLS = st.builds(
+    lambda scheme, host, port, path: Url.parse(f"{scheme}{host}{port}{path}"),
+    st.sampled_from(["http://", "https://"]),
+    st.sampled_from(["example.com", "a.example.com", "b.a.example.com", "aexample.com"]),
+    st.sampled_from(["", ":80", ":443", ":8080"]),
+    st.sampled_from(["", "/v1", "/v1/x", "/v1/x/y", "/v10", "/%761"]),
+)
+
+
+@given(_PLACES, _PLACES, _URLS, st.sampled_from(["GET", "POST", "PUT"]))
+def test_what_a_grant_calls_narrower_is_narrower_to_the_reader_of_rules(
+    wide: str, narrow: str, url: Url, method: str
+) -> None:
+    """Two readers of one text: neither may see more in it than the other."""
+    one, other = (CapRight.parse(f"http_fetch:{place}") for place in (wide, narrow))
+    use = Use(Capability.HTTP_FETCH, url=url, method=method)
+    if one.covers(other) and refusal((given_to(str(other)),), use) is None:
+        assert refusal((given_to(str(one)),), use) is None
