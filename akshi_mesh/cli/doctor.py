@@ -100,6 +100,15 @@ def _isolation(config: "Config | None") -> "Iterator[Finding]":
         yield _bad("isolation", f"{report.level}: {report.why}", remedy)
     else:
         yield _good("isolation", f"{report.level}: {report.why}")
+    if config is not None and any(s.argv for a in config.agents for s in a.mcp_servers):
+        from sandbox.host.program import probe
+
+        found = probe()
+        level = f"{found.level or 'no jail'}: {found.why}"
+        if found.level is None:
+            yield _bad("programs", level, "run MCP servers elsewhere, and give their url")
+        else:
+            yield _good("programs", level)
     spaces = "yes" if report.user_namespaces else "no"
     kvm = "yes" if report.kvm else "no"
     yield _good("wasmtime", f"{report.wasmtime}, user namespaces {spaces}, kvm {kvm}")
