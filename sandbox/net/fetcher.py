@@ -12,6 +12,7 @@ Failures never hold words of the server; those it could have chosen to echo a se
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import NoReturn
 from urllib.parse import urljoin
 
 import httpcore
@@ -33,7 +34,7 @@ from sandbox.fetch import FetchOrder, told_headers, write_answer
 from sandbox.net.errand import Errand, errand
 from sandbox.net.errors import AddressRefused, Halted
 from sandbox.net.line import Line, RawHeaders
-from sandbox.net.lines import Lines
+from sandbox.net.lines import KEPT_S, Lines
 from sandbox.net.names import Lookup, Resolver
 from sandbox.net.tls import node_tls
 from sandbox.outside import SecretsPort
@@ -73,7 +74,7 @@ class _Answer:
 
 
 class Fetcher:
-    """The node's HTTP client for agents. Implements `HttpPort`.
+    """The node's HTTP client for agents: an `HttpPort`, and a service that tidies up.
 
     Args:
         secrets: what is put in, and what must neither leave nor come back.
@@ -95,6 +96,20 @@ class Fetcher:
         self._tls = tls
         self._lookup = lookup or Resolver()
         self._lines: dict[str, Lines] = {}
+
+    async def run(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> NoReturn:
+        """Close what has been idle for too long, until cancelled; then close everything."""
+        task_status.started()
+        try:
+            while True:
+                await trio.sleep(KEPT_S)
+                for lines in list(self._lines.values()):
+                    await lines.sweep()
+        finally:
+            with trio.CancelScope(shield=True):
+                await self.aclose()
 
     async def fetch(self, order: FetchOrder) -> str:
         """Send what `order` says; the answer as JSON for the guest.
