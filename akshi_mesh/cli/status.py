@@ -1,11 +1,12 @@
 """`status` and `peers`: what a running node is doing."""
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from akshi_mesh.cli import output
+from akshi_mesh.cli.approvals import list_approvals
 from akshi_mesh.cli.session import Session, command
 
 if TYPE_CHECKING:
@@ -17,8 +18,17 @@ def register(app: typer.Typer) -> None:
     command(app, "peers")(peers)
 
 
-def status(session: Session) -> None:
+def status(
+    session: Session,
+    *,
+    approvals: Annotated[
+        bool, typer.Option("--approvals", help="Only what waits for a person.")
+    ] = False,
+) -> None:
     """Show the running node at a glance."""
+    if approvals:
+        list_approvals(session)
+        return
     now = session.node().status()
     if session.as_json:
         output.say_json(now)

@@ -11,8 +11,9 @@ from akshi_mesh.approvals.message import News
 from akshi_mesh.approvals.seen import PER_PEER_MAX
 from identity.envelope import Kind, seal
 from sandbox.approval_life import Approval, Standing
+from sandbox.errors import OtherSubject
 from tests.akshi_mesh.approvals.desks import ALICE, MALLORY, World
-from tests.akshi_mesh.approvals.offices import NETWORK, NODE, Net, Site, seen
+from tests.akshi_mesh.approvals.offices import NETWORK, Net, Site, answered, seen
 from tests.sandbox.questions import question
 
 # The operator's side is bounded, too
@@ -85,3 +86,27 @@ async def test_what_is_long_over_is_forgotten(
         await trio.sleep(601)
         assert alice.office.seen.all() == []
         nursery.cancel_scope.cancel()
+
+
+def test_an_answer_is_for_what_the_operator_has_seen(net: Net, alice: Site) -> None:
+    told(net, asked())
+    one = seen(alice)
+    with pytest.raises(OtherSubject):
+        alice.office.seen.answer(
+            one.peer, one.approval.id, approves=True, subject=bytes(32), note=""
+        )
+    assert seen(alice).approves is None
+
+
+def test_an_operator_may_think_again_until_it_has_arrived(net: Net, alice: Site) -> None:
+    told(net, asked())
+    assert answered(alice).approves is True
+    assert answered(alice, approves=False).approves is False
+    assert seen(alice).waits
+
+
+def test_a_row_that_cannot_be_read_is_not_shown(net: Net, alice: Site) -> None:
+    told(net, asked())
+    with alice.world.database.transaction():
+        alice.world.database.execute("UPDATE approvals_seen SET record = x'00'")
+    assert alice.office.seen.all() == []
