@@ -88,7 +88,7 @@ def _start_linked(sender: NodeProcess, node: OnDisk) -> None:
         one.launch()
         one.wait_ready()
     rights = ["a2a:*", "journal:*"]
-    node.client.trust_add(sender.did, name="sender", allow=rights)
+    node.client.trust_add(sender.did, name="sender", allow=rights, caps=["journal"])
     sender.client.trust_add(node.did, name="n", address=node.address, allow=rights)
     wait_until(lambda: is_linked(sender) and is_linked(node), LIMIT_S, "link")
 
