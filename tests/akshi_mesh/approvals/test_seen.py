@@ -13,7 +13,7 @@ from identity.envelope import Kind, seal
 from sandbox.approval_life import Approval, Standing
 from sandbox.errors import OtherSubject
 from tests.akshi_mesh.approvals.desks import ALICE, MALLORY, World
-from tests.akshi_mesh.approvals.offices import NETWORK, Net, Site, answered, seen
+from tests.akshi_mesh.approvals.offices import NETWORK, NODE, Net, Site, answered, seen
 from tests.sandbox.questions import question
 
 # The operator's side is bounded, too
