@@ -40,12 +40,14 @@ class AgentControl:
         runner = self._parts.supervisor.agent(name)
         # What stops an agent needs no record to happen first: stop means stop.
         runner.hold(HELD.format(name))
+        self._parts.tools.stop_agent(name)
         self._note(name, "stopped")
         return self._agent_info(runner.status)
 
     async def agent_restart(self, name: str) -> AgentInfo:
         runner = self._parts.supervisor.agent(name)
         self._note(name, "restarted")
+        self._parts.tools.stop_agent(name)
         runner.restart()
         runner.start()
         return self._agent_info(runner.status)
