@@ -18,6 +18,7 @@ from typing import assert_never
 import structlog
 import trio
 
+from akshi_mesh.traces import Traces
 from akshi_mesh.whose_work import originator_of
 from identity.did import Did
 from sandbox import ports
@@ -45,11 +46,14 @@ class Attempts:
         mesh: Mesh,
         supervisor: Supervisor,
         databases: Databases,
+        traces: Traces,
         clock: Callable[[], Moment],
     ) -> None:
         self._mesh = mesh
         self._supervisor = supervisor
         self._databases = databases
+        self._traces = traces
+        self._traced: dict[bytes, bytes] = {}
         self._clock = clock
         self._nursery: trio.Nursery | None = None
         self._ongoing: set[bytes] = set()
@@ -112,6 +116,7 @@ class Attempts:
                 await trio.sleep(TROUBLE_PAUSE_S)
             else:
                 self._ongoing.discard(attempt.task_id)
+                self._traced.pop(attempt.task_id, None)
                 await self._tidy(attempt)
                 return
         self._databases.roll_back(attempt.task_id)
@@ -153,8 +158,18 @@ class Attempts:
                 self._mesh.journals.drop_staged(attempt.task_id)
             effects = self._mesh.tasks.handle(AttemptEnded(attempt.task_id, outcome), now)
             self._mesh.say(effects)
+            trace = self._traced.get(attempt.task_id)
+            if trace is not None:
+                self._traces.keep(attempt.task_id, trace)
             if is_well and effects:  # the engine may know that it ended otherwise
                 self._databases.commit(attempt.task_id)
+
+    def _note_trace(self, attempt: StartAttempt, trace: bytes | None) -> None:
+        """Keep it until this task ends; an attempt that is not the last leaves nothing."""
+        if trace is None:
+            self._traced.pop(attempt.task_id, None)
+        else:
+            self._traced[attempt.task_id] = trace
 
     async def _outcome(self, attempt: StartAttempt) -> task_states.Outcome | None:
         self._databases.roll_back(attempt.task_id)  # what an attempt that failed has left
@@ -174,9 +189,11 @@ class Attempts:
         except AgentBusy as busy:
             return task_states.Failed("busy", str(busy))
         match ended:
-            case ports.Completed(parts):
+            case ports.Completed(parts, trace):
+                self._note_trace(attempt, trace)
                 return task_states.Completed(parts)
-            case ports.Failed(code, why):
+            case ports.Failed(code, why, trace):
+                self._note_trace(attempt, trace)
                 log.info("task.failed", id=attempt.task_id.hex(), agent=attempt.agent, code=code)
                 return task_states.Failed(code, why)
             case ports.Cancelled():

@@ -28,7 +28,6 @@ from akshi_mesh.grant_book import GrantBook
 from akshi_mesh.grant_desk import GrantDesk
 from akshi_mesh.home import Home
 from akshi_mesh.inference.router import Router
-from akshi_mesh.inference.router import Router
 from akshi_mesh.mcp.pins import SCHEMA as MCP_SCHEMA
 from akshi_mesh.mcp.pins import Pins
 from akshi_mesh.mcp.servers import Servers
@@ -48,6 +47,8 @@ from akshi_mesh.spend.purse import SCHEMA as SPEND_SCHEMA
 from akshi_mesh.stamps import SCHEMA as STAMPS_SCHEMA
 from akshi_mesh.stamps import Stamps
 from akshi_mesh.switchboard import Switchboard
+from akshi_mesh.traces import SCHEMA as TRACES_SCHEMA
+from akshi_mesh.traces import Traces
 from akshi_mesh.transport.links import Links
 from akshi_mesh.trust_book import TrustBook
 from akshi_mesh.trust_effects import TrustEffects
@@ -86,6 +87,7 @@ SCHEMAS = (
     SECRETS_SCHEMA,
     MCP_SCHEMA,
     MODULES_SCHEMA,
+    TRACES_SCHEMA,
     *APPROVALS_SCHEMA,
     *SPEND_SCHEMA,
 )
@@ -194,14 +196,14 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         bounds=work,
         databases=databases,
         models=Router(config.router, held.broker),
-        models=Router(config.router, held.broker),
         tools=(tools := _tools(config, home, ground, audit, held.broker)),
     )
     supervisor = _supervisor(config, home, ground, ports, trust)
     revocations = Revocations(
         database, trust, linked=lambda: switchboard.is_linked, is_author=view.is_author
     )
-    attempts = Attempts(mesh, supervisor, databases, now)
+    traces = Traces(database)
+    attempts = Attempts(mesh, supervisor, databases, traces, now)
     reconciler = Reconciler(
         key,
         database,
@@ -239,6 +241,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         reconciler=reconciler,
         secrets=held,
         modules=modules,
+        traces=traces,
         approvals=approvals,
         purse=reach.purse,
         tools=tools,
@@ -251,6 +254,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
     return parts, [
         Keeper.over(parts).run,
         tools.run,
+        reach.fetcher.run,
         supervisor.run,
         attempts.run,
         switchboard.run,

@@ -7,6 +7,7 @@ from akshi_mesh.approvals.office import ApprovalOffice
 from akshi_mesh.audit.log import AuditLog
 from akshi_mesh.audit.notary import Notary
 from akshi_mesh.audit.receipts import Receipts
+from akshi_mesh.audit.reconciler import Reconciler
 from akshi_mesh.config.model import Config
 from akshi_mesh.finder import Finder
 from akshi_mesh.grant_desk import GrantDesk
@@ -17,6 +18,7 @@ from akshi_mesh.reserve import Reserve
 from akshi_mesh.secrets.start import Secrets
 from akshi_mesh.spend.purse import Purse
 from akshi_mesh.switchboard import Switchboard
+from akshi_mesh.traces import Traces
 from akshi_mesh.transport.address import Address
 from akshi_mesh.transport.links import Links
 from akshi_mesh.trust_book import TrustBook
@@ -57,8 +59,10 @@ class Parts:
     notary: Notary
     reserve: Reserve
     receipts: Receipts
+    reconciler: Reconciler
     secrets: Secrets
     modules: Modules
+    traces: Traces
     approvals: ApprovalOffice
     purse: Purse
     tools: Servers

@@ -164,6 +164,14 @@ class MalformedFrame(SandboxError, ValueError):
         self.why = why
 
 
+class MalformedTrace(SandboxError, ValueError):
+    """Bytes that are no trace of a task."""
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(f"trace: {why}")
+        self.why = why
+
+
 class MalformedAuditRecord(SandboxError, ValueError):
     """Bytes that are no audit record."""
 

@@ -11,7 +11,7 @@ audit record of the same call. What must leave the node leaves after the commit.
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from identity.caps import Scope
@@ -56,9 +56,10 @@ class TaskRun:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The guest returned a JSON array of A2A parts."""
+    """The guest returned a JSON array of A2A parts. `trace`: see `sandbox.trace`; or None."""
 
     parts_json: str
+    trace: bytes | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Failed:
 
     code: str
     why: str
+    trace: bytes | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,6 +238,10 @@ class Client:
     def task_list(self, *, state: str | None = None, limit: int) -> list[shapes.TaskInfo]:
         return cast(list[shapes.TaskInfo], self.call("task_list", state=state, limit=limit))
 
+    def task_replay(self, task_id: str) -> shapes.TaskReplayed:
+        answer = self.call("task_replay", task_id=task_id, timeout_s=PATIENT_S)
+        return cast(shapes.TaskReplayed, answer)
+
     def task_cancel(self, task_id: str) -> shapes.TaskInfo:
         return cast(shapes.TaskInfo, self.call("task_cancel", task_id=task_id))
 

@@ -25,6 +25,7 @@ from akshi_mesh.api.shapes import (
     SignedCheckpoint,
     TaskEvent,
     TaskInfo,
+    TaskReplayed,
     TrustedInfo,
     Why,
 )
@@ -176,6 +177,10 @@ class Control(Protocol):
         ...
 
     async def task_cancel(self, task_id: str) -> TaskInfo: ...
+
+    async def task_replay(self, task_id: str) -> TaskReplayed:
+        """Run a task that has ended once more, out of what it was told, and compare."""
+        ...
 
     def task_watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
         """Where the task is now, then every step, until the final one."""

@@ -145,6 +145,19 @@ class TaskInfo(TypedDict):
     result: dict[str, Any] | None
 
 
+class TaskReplayed(TypedDict):
+    """A task that was run once more; `differs` says where it went another way."""
+
+    id: str
+    agent: str
+    same: bool
+    differs: str
+    calls: int
+    calls_then: int
+    module: str
+    module_then: str
+
+
 class TaskEvent(TypedDict):
     """One step of a watched task; the last one has `final` true and carries the task."""
 

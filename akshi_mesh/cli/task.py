@@ -14,7 +14,7 @@ from akshi_mesh.errors import BadNews, Refused, Unreachable, UsageError
 from akshi_mesh.inert import inert
 
 if TYPE_CHECKING:
-    from akshi_mesh.api.shapes import TaskInfo
+    from akshi_mesh.api.shapes import TaskInfo, TaskReplayed
 
 COMPLETED = "TASK_STATE_COMPLETED"
 REJECTED = "TASK_STATE_REJECTED"
@@ -40,6 +40,10 @@ class TaskRefused(Refused):
     """The peer, or this node, said no; nothing was done."""
 
 
+class WentAnotherWay(BadNews):
+    """Run again, the task did something else."""
+
+
 class NotYet(Unreachable):
     """The task waits; its answer has not come in the time we were given."""
 
@@ -50,6 +54,7 @@ def register(app: typer.Typer) -> None:
     command(app, "list")(list_tasks)
     command(app, "watch")(watch)
     command(app, "cancel")(cancel)
+    command(app, "replay")(replay)
 
 
 def send(
@@ -155,6 +160,20 @@ def watch(session: Session, task_id: TaskId) -> None:
             return
         session.answer(event, text=f"{_plain(event['state'])}  {inert(event['text'])}".rstrip())
     raise NotYet("the node ended before the task did", hint="akshi-node run")
+
+
+def replay(session: Session, task_id: TaskId) -> None:
+    """Run a task that has ended once more, answered as it was then, and compare."""
+    told = session.node().task_replay(task_id)
+    session.answer(told, text="" if told["differs"] else _same(told))
+    if told["differs"]:
+        hint = "" if told["module"] == told["module_then"] else "its module is another one now"
+        raise WentAnotherWay(f"task {told['id'][:8]}: {told['differs']}", hint=hint)
+
+
+def _same(told: "TaskReplayed") -> str:
+    calls = output.plural(told["calls"], "call")
+    return f"the same: {calls}, and the same answer, in a fresh worker of {told['agent']}"
 
 
 def cancel(session: Session, task_id: TaskId) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import trio
 
 from akshi_mesh.api.errors import BadRequest, Denied, NotKnown
-from akshi_mesh.api.shapes import TaskEvent, TaskInfo
+from akshi_mesh.api.shapes import TaskEvent, TaskInfo, TaskReplayed
 from akshi_mesh.control.refusals import quoted, remedy_there
 from akshi_mesh.parts import Parts
 from akshi_mesh.scopes import read_scope
+from identity.cid import wasm_cid
 from identity.did import Did
 from sandbox.agent_address import AgentAddress
 from sandbox.errors import MalformedAgentAddress
@@ -86,6 +87,25 @@ class TaskControl:
         with parts.mesh.transaction():
             parts.mesh.say(parts.mesh.tasks.cancel(view.id, parts.clock()))
         return self._info(parts.mesh.tasks.views.get(view.id))
+
+    async def task_replay(self, task_id: str) -> TaskReplayed:
+        parts, view = self._parts, self._view(task_id)
+        trace = parts.traces.find(view.id)
+        if trace is None:
+            why = "it has not ended" if not view.is_ended else "its trace is not kept, or elsewhere"
+            raise NotKnown(f"task {view.id.hex()[:8]} cannot be replayed: {why}")
+        replayed = await parts.supervisor.agent(trace.agent).replay(trace)
+        digest = parts.supervisor.agent(trace.agent).status.wasm_sha256
+        return {
+            "id": view.id.hex(),
+            "agent": trace.agent,
+            "same": not replayed.differs,
+            "differs": replayed.differs,
+            "calls": replayed.calls,
+            "calls_then": len(trace.calls),
+            "module": wasm_cid(digest) if digest else "",
+            "module_then": trace.module_cid,
+        }
 
     async def task_watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
         view = self._view(task_id)

@@ -13,33 +13,34 @@ a violation of the jail counts at once. While an agent is held its tasks wait; w
 stopped by itself they fail, and say why.
 """
 
-import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 import trio
 
 from identity.cid import wasm_cid
 from sandbox.agent_spec import AgentSpec
-from sandbox.audit import Event
 from sandbox.errors import (
     AgentBusy,
     AgentUnavailable,
     AuditUnavailable,
     CompileFailed,
     ModuleRefused,
-    PortRefused,
     ZygoteLost,
 )
+from sandbox.host.agent_records import AgentRecords
 from sandbox.host.agent_status import AgentStatus, Condition
 from sandbox.host.attempt import Attempt
 from sandbox.host.boundary import Desk
 from sandbox.host.compile import Compiled, Compiler
 from sandbox.host.errors import SpawnFailed
+from sandbox.host.rerun import Replayed, rerun
 from sandbox.host.usage import Usage, resident_bytes
 from sandbox.host.worker_pool import ZYGOTE_PAUSE_S, WorkerPool
 from sandbox.host.worker_session import Broken, Ending, Session
 from sandbox.host.zygote import Zygote
-from sandbox.ports import Cancelled, Failed, Interrupted, Outcome, TaskRun
+from sandbox.ports import Cancelled, Completed, Failed, Interrupted, Outcome, TaskRun
+from sandbox.trace import Trace
 
 CANCEL_GRACE_S = 1.0  # for a guest that asks `is-cancelled`; then it is killed
 ATTEMPTS_MAX = 3  # for one task, where the zygote dies under it
@@ -50,12 +51,13 @@ class AgentRunner:
 
     def __init__(self, spec: AgentSpec, desk: Desk, zygote: Zygote, compiler: Compiler) -> None:
         self.spec = spec
-        self.sessions: dict[bytes, Session] = {}
+        self.sessions: dict[bytes, Session[Attempt]] = {}
         self._desk = desk
         self._compiler = compiler
         self._usage: Usage = desk.usage
+        self._records = records = AgentRecords(desk, self.stop)
         self._pool = WorkerPool(
-            spec, zygote, stop=self.stop, violated=self._violated, lost=self._note_lost
+            spec, zygote, stop=self.stop, violated=records.violated, lost=records.worker_lost
         )
         self._slots = trio.Semaphore(spec.workers)
         self._admitted: dict[bytes, bool] = {}  # tasks here, and whether they are to end
@@ -146,7 +148,7 @@ class AgentRunner:
     def stop(self, why: str, *, node_stops: bool = False) -> None:
         """No further worker, and none that lives: all at once, nothing is waited for."""
         if not (node_stops or self._stopped_why):
-            self._desk.boundary.ports.log.note("agent.stopped", agent=self.spec.name, why=why)
+            self._records.stopped(why)
         self._stopped_why = self._stopped_why or why
         self._node_stops = self._node_stops or node_stops
         self._end_sessions(Ending.NODE_STOPS if node_stops else Ending.AGENT_STOPPED)
@@ -188,6 +190,20 @@ class AgentRunner:
         else:
             self._admit(module)
         return cid
+
+    async def replay(self, trace: Trace) -> Replayed:
+        """Run a task that has ended once more, in a fresh worker; nothing comes of it.
+
+        Raises:
+            AgentUnavailable: the agent does not run.
+        """
+        if self._rests:
+            raise AgentUnavailable(self.spec.name, why=self._stopped_why or self._held_why)
+        lease = await self._pool.lease(f"a replay of {trace.task_id.hex()}")
+        try:
+            return await rerun(lease.worker, self._desk, trace, self._pool.limits)
+        finally:
+            self._pool.give_back(lease, is_whole=False)
 
     def _end_sessions(self, ending: Ending) -> None:
         for session in list(self.sessions.values()):
@@ -253,7 +269,7 @@ class AgentRunner:
                 continue
             if not isinstance(outcome, Broken):
                 self._close(session, outcome, task)
-                return outcome
+                return _traced(outcome, session.attempt)
             if self._broken(outcome, task):
                 return Failed("violation", outcome.why)
             if not outcome.is_zygotes:
@@ -276,11 +292,11 @@ class AgentRunner:
                 return True
             await self._changed.wait()
 
-    def _close(self, session: Session, outcome: Outcome, task: TaskRun) -> None:
+    def _close(self, session: Session[Attempt], outcome: Outcome, task: TaskRun) -> None:
         if session.attempt.has_asked and not isinstance(outcome, Interrupted):
-            self._withdraw(task)
+            self._records.withdraw(task)
         if session.ending in (Ending.TIMEOUT, Ending.CANCELLED):
-            self._record_kill(session.ending, task)
+            self._records.killed(session.ending, task)
 
     def _not_run(self, why: str) -> Outcome:
         return Interrupted(why) if self._node_stops else Failed("agent-stopped", why)
@@ -288,19 +304,11 @@ class AgentRunner:
     def _broken(self, broken: Broken, task: TaskRun) -> bool:
         """Draw the consequences of a failed worker; whether it had broken its jail."""
         if broken.how.violation:
-            self._violated(broken.why, broken.why, task)
+            self._records.violated(broken.why, broken.why, task)
             return True
         if not broken.is_zygotes:
             self._pool.count_failure(broken.why)
         return False
-
-    def _violated(self, detail: str, why: str, task: TaskRun | None = None) -> None:
-        self._record(Event.VIOLATION, code="violation", detail=detail, task=task)
-        name = task.id.hex() if task else ""
-        self._desk.boundary.ports.log.note(
-            "agent.violation", agent=self.spec.name, task=name, why=why
-        )
-        self.stop(f"violation: a worker broke its jail ({why})")
 
     async def _take_slot(self) -> None:
         # trio gives up the turn even where a slot is free.
@@ -323,10 +331,7 @@ class AgentRunner:
         except AuditUnavailable as unavailable:
             problem = str(unavailable)
         if problem is None:
-            granted = " ".join(sorted(self.spec.capabilities)) or "nothing"
-            self._record(
-                Event.ADMITTED, code="", detail=f"wasm {module.sha256.hex()} may use {granted}"
-            )
+            self._records.admitted(module.sha256)
         else:
             self.hold(problem)
         if self._rests:
@@ -355,33 +360,15 @@ class AgentRunner:
             except ZygoteLost:
                 await trio.sleep(ZYGOTE_PAUSE_S)
 
-    # Records.
 
-    def _withdraw(self, task: TaskRun) -> None:
-        """Nobody waits for a person any more; what was answered already stays as it is."""
-        approvals = self._desk.boundary.ports.approvals
-        assert approvals is not None, "somebody was asked"
-        try:
-            approvals.withdraw(task.id, "the task has ended")
-        except (PortRefused, AuditUnavailable) as trouble:
-            # It expires by itself; until then a yes to it is good for nothing.
-            self._desk.boundary.ports.log.note("approval.not_withdrawn", why=str(trouble))
-
-    def _note_lost(self, why: str) -> None:
-        self._desk.boundary.ports.log.note("agent.worker_lost", agent=self.spec.name, why=why)
-
-    def _record_kill(self, ending: Ending, task: TaskRun) -> None:
-        # The kill has happened; a log that is full must not bring the worker back.
-        with contextlib.suppress(AuditUnavailable):
-            detail = f"the node ended the worker: {ending}"
-            self._desk.note(Event.KILLED, code=ending.value, detail=detail, task=task)
-
-    def _record(self, event: Event, *, code: str, detail: str, task: TaskRun | None = None) -> None:
-        """Write it down; where that fails the agent is stopped, since it may no longer act."""
-        try:
-            self._desk.note(event, code=code, detail=detail, task=task)
-        except AuditUnavailable as unavailable:
-            self.stop(str(unavailable))
+def _traced(outcome: Outcome, attempt: Attempt) -> Outcome:
+    match outcome:
+        case Completed(parts):
+            return replace(outcome, trace=attempt.trace(("ok", parts)))
+        case Failed(code, why):
+            return replace(outcome, trace=attempt.trace((code, why)))
+        case _:
+            return outcome
 
 
 def _whose(task: TaskRun) -> str:

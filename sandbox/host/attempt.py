@@ -40,6 +40,7 @@ from sandbox.hostcall import Call
 from sandbox.kept import Answer
 from sandbox.ports import Remembered, TaskRun
 from sandbox.request import ReportProgress, Request, SendTask, read_request
+from sandbox.trace import CALLS_MAX, TRACE_BYTES_MAX, Told, Trace
 
 TOKENS_PER_CHARACTER = 1 / 1_024
 CALLS_PER_TASK_MAX = 100_000
@@ -62,6 +63,8 @@ class Attempt:
         self._clock = Clock(desk, task)
         self._counsel = Counsel(desk, task)
         self._performer = Performer(desk, task, self._clock, self._counsel)
+        self._told: list[Told] | None = []  # None: more than is kept
+        self._told_chars = 0
         self._next = 0
         self._ports = desk.boundary.ports
         self._is_new_ground = False  # no earlier attempt has come this far
@@ -116,6 +119,7 @@ class Attempt:
             return _TOO_MUCH
         self.desk.usage.calls[request.function.name] += 1
         answer = await self._play(request)
+        self._trace(request, answer)
         if isinstance(answer, Fault):
             self.desk.usage.refused[request.function.name] += 1
             return answer
@@ -125,6 +129,29 @@ class Attempt:
         elif isinstance(request.wish, ReportProgress):
             self._clock.extend()
         return answer
+
+    def trace(self, end: tuple[str, str]) -> bytes | None:
+        """What the guest was told, to be kept with the end of its task; None if it is too much."""
+        if self._told is None:
+            return None
+        task = self.task
+        return Trace(
+            task.id,
+            task.agent,
+            task.sender,
+            task.message_json,
+            self._counsel.module_cid,
+            tuple(self._told),
+            end,
+        ).to_cbor()
+
+    def _trace(self, request: Request, answer: Answer) -> None:
+        if self._told is None:
+            return
+        self._told.append(Told(request.function.name, request.hash, answer))
+        self._told_chars += len(answer) if isinstance(answer, str) else len(answer.why)
+        if self._told_chars > TRACE_BYTES_MAX or len(self._told) >= CALLS_MAX:
+            self._told = None
 
     async def _play(self, request: Request) -> Answer:
         script = host_call(request, self.desk.spec)

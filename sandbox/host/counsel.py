@@ -49,7 +49,7 @@ class Counsel:
     def __init__(self, desk: Desk, task: TaskRun) -> None:
         self._desk = desk
         self._task = task
-        self._module_cid = desk.module_cid  # this attempt's, also after a reload
+        self.module_cid = desk.module_cid  # this attempt's, also after a reload
         self._counted = -1  # the last call that was counted against its rate
         self._has_rate = True
 
@@ -137,7 +137,7 @@ class Counsel:
         return Subject(
             agent=task.agent,
             agent_did=desk.boundary.did_of(task.agent),
-            module_cid=self._module_cid,
+            module_cid=self.module_cid,
             capability=capability,
             function=request.function.name,
             request_hash=digest_of(canonical(request)),

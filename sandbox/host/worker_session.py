@@ -10,6 +10,7 @@ that does not read stops its own session until the watchdog ends it.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Generic, Protocol, TypeVar
 
 from sandbox import guest_json
 from sandbox.agent_spec import AgentSpec
@@ -20,9 +21,10 @@ from sandbox.errors import (
     ProtocolBroken,
     WorkerLost,
 )
-from sandbox.host.attempt import Attempt
+from sandbox.host.boundary import Desk
 from sandbox.host.zygote import Exit, WorkerProcess
 from sandbox.hostcall import Answer, Call, Done, Faulted, FaultKind, Limits, Run
+from sandbox.kept import Answer as GuestAnswer
 from sandbox.ports import Cancelled, Completed, Failed, Interrupted, Outcome, TaskRun
 
 WHY_CHARS_MAX = 500  # of what a guest says about its failure; it goes into a signed result
@@ -47,12 +49,32 @@ class Ending(StrEnum):
     RESTARTED = "restarted"
 
 
+class Caller(Protocol):
+    """Whoever answers the guest's calls: an `Attempt`, or a trace of one."""
+
+    @property
+    def task(self) -> TaskRun: ...
+
+    @property
+    def desk(self) -> Desk: ...
+
+    @property
+    def is_cancelled(self) -> bool: ...
+
+    async def answer(self, call: Call) -> GuestAnswer: ...
+
+    def abandon(self) -> None: ...
+
+
+CallerT = TypeVar("CallerT", bound=Caller)
+
+
 @dataclass(slots=True)
-class Session:
+class Session(Generic[CallerT]):
     """A task in a worker, as the watchdog sees it."""
 
     worker: WorkerProcess
-    attempt: Attempt
+    attempt: CallerT
     ending: Ending | None = None
     fuel_used: int = 0
 

@@ -244,6 +244,19 @@ class FakeControl(FakeApprovals, FakeSpend, FakeGrants):
         self._note("task_list", state, limit)
         return [task()]
 
+    async def task_replay(self, task_id: str) -> shapes.TaskReplayed:
+        self._note("task_replay", task_id)
+        return {
+            "id": TASK_ID,
+            "agent": "reader",
+            "same": True,
+            "differs": "",
+            "calls": 3,
+            "calls_then": 3,
+            "module": "bafk",
+            "module_then": "bafk",
+        }
+
     async def task_cancel(self, task_id: str) -> shapes.TaskInfo:
         return task("TASK_STATE_CANCELED")
 

@@ -65,7 +65,7 @@ async def test_the_guest_is_handed_its_task_and_its_calls_are_answered() -> None
     assert run == Run(limits_of(spec()), task_json(task()))
     assert answers == [
         Answer(0, "false"),
-        Answer(1, Fault(FaultCode.UNAVAILABLE, "inference.prompt is not available here")),
+        Answer(1, Fault(FaultCode.INVALID, "want either prompt or messages")),
     ]
     assert not played.worker.is_killed
 
