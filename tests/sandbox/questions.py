@@ -8,7 +8,7 @@ from sandbox.risk import Judged, Risk, Tier
 
 TASK = bytes(32)
 NUMBER = 7
-REQUEST = b'{"method":"GET","url":"https://api.example.com/prices"}'
+REQUEST = b'["http-fetch.fetch","{\\"url\\":\\"https://api.example.com/prices\\"}"]'
 AGENT_DID = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
 
 
