@@ -5,6 +5,7 @@ to the trust file, under the home's lock.
 """
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,33 +72,24 @@ def add(
     rights, caps = tuple(allow or ()), tuple(cap or ())
     with session.node_or_lock() as node:
         did = trust_file.did_of_name(session.home.path, did)
-        if node is None:
-            trusted = trust_file.add(
-                session.home.path,
-                did,
-                name=name,
-                address=address,
-                allow=rights,
-                until_ms=end_ms,
-                caps=caps,
-                spend=spend,
-            )
-        else:
-            trusted = node.trust_add(
-                did,
-                name=name,
-                address=address,
-                allow=rights,
-                until_ms=end_ms,
-                caps=caps,
-                spend=spend,
-            )
+        add_it = partial(trust_file.add, session.home.path) if node is None else node.trust_add
+        trusted = add_it(
+            did,
+            name=name,
+            address=address,
+            allow=rights,
+            until_ms=end_ms,
+            caps=caps,
+            spend=spend,
+        )
     session.answer(trusted, text=_sentence(trusted))
     if not trusted["allow"] and not session.as_json:
         output.hint(f"to task every agent here: akshi-node trust add {did} --allow 'a2a:*'")
         output.hint(f"to share every journal: akshi-node trust add {did} --allow 'journal:*'")
     if _tasks_in_vain(trusted) and not session.as_json:
-        output.hint(f"agents use nothing for its tasks; allow: akshi-node trust add {did} --cap CAP")
+        output.hint(
+            f"agents use nothing for its tasks; allow: akshi-node trust add {did} --cap CAP"
+        )
 
 
 def list_trusted(session: Session) -> None:

@@ -111,11 +111,11 @@ async def receive(
         key: this node's.
         network: the network's name.
         ephemeral_secret: 32 fresh random bytes.
-        is_trusted: by Ed25519 key.
-        asks_name: by static key, whether this stranger's name is worth a Diffie-Hellman.
+        is_trusted: by Ed25519 key; this and the next, and the last two: see `Answering.read`.
+        asks_name: by static key, whether a stranger's name is worth a Diffie-Hellman.
         refusal: the reason why a trusted caller is not let in, if there is one.
-        asks_grant: whether a stranger's grant may be looked at; see `Answering.read`.
-        is_granted: by proven key and chain, whether it lets that stranger in.
+        asks_grant: whether a stranger's grant may be looked at.
+        is_granted: by proven key and chain.
 
     Raises:
         Stranger: it heard nothing.
@@ -146,14 +146,21 @@ async def receive(
             answer, keys = answering.accept(version)
             await _send_message(stream, answer)
             writer, reader = _halves(keys)
-            arrived = reader.feed(bytes(buffer))
-            while not arrived:
-                arrived = reader.feed(await _receive_some(stream))
+            arrived = await _first_record(stream, reader, bytes(buffer))
     except trio.TooSlowError as failure:
         raise HandshakeFailed("too slow") from failure
     if arrived[0][0] != READY:
         raise MalformedRecord("the first message is not ready")
     return Met(hail.key, writer, reader, arrived[1:], hail.stamp, hail.grant)
+
+
+async def _first_record(
+    stream: trio.abc.Stream, reader: RecordReader, data: bytes
+) -> list[tuple[int, bytes]]:
+    arrived = reader.feed(data)
+    while not arrived:
+        arrived = reader.feed(await _receive_some(stream))
+    return arrived
 
 
 def _halves(keys: Keys) -> tuple[RecordWriter, RecordReader]:

@@ -100,21 +100,24 @@ class Process:
         )
         self.keeper = links.Keeper(site.me, self.dice)
         self.memory = Memory(self.mesh, self.tables.calls)
-        unused = Switchboard(me=site.me, wall_ms=lambda: self.now().wall_ms)
-        self.errands = LookOnce(
-            self.mesh,
-            self.tables,
-            unused,
-            self.now,
-            waits=Waits(lambda _: SLOTS),
-            scope_of=lambda _originator, _chain, scope: scope,
-        )
+        self.errands = self._errands()
         self.diaries = Diaries(
             self.mesh,
             self.view,
             Finder(self.mesh, site.disk, HashingEmbedder()),
             lambda name: site.agent_keys[name].public_key,
             self.now,
+        )
+
+    def _errands(self) -> LookOnce:
+        unused = Switchboard(me=self.site.me, wall_ms=lambda: self.now().wall_ms)
+        return LookOnce(
+            self.mesh,
+            self.tables,
+            unused,
+            self.now,
+            waits=Waits(lambda _: SLOTS),
+            scope_of=lambda _originator, _chain, scope: scope,
         )
 
     def now(self) -> Moment:
