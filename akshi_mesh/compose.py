@@ -22,6 +22,7 @@ from akshi_mesh.audit.receipts import Receipts
 from akshi_mesh.audit.reconciler import Reconciler
 from akshi_mesh.audit.trust_notes import noting
 from akshi_mesh.config.model import Config
+from akshi_mesh.embeddings import embedder_of
 from akshi_mesh.finder import Finder
 from akshi_mesh.grant_book import SCHEMA as GRANTS_SCHEMA
 from akshi_mesh.grant_book import GrantBook
@@ -65,7 +66,6 @@ from sandbox.host.zygote import Zygote
 from sandbox.outside import SecretsPort
 from sync.author import Author
 from sync.clock import Moment
-from sync.embedding import HashingEmbedder
 from sync.mesh import Mesh
 from sync.proto.journals import Journals
 from sync.proto.tasks import Tasks
@@ -178,7 +178,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         draw=secrets.token_bytes,
     )
     approvals = ApprovalOffice(database, audit, config.approval, around)
-    finder = Finder(mesh, database, HashingEmbedder())
+    finder = Finder(mesh, database, embedder_of(config.embeddings))
     diaries = Diaries(mesh, view, finder, lambda name: agent_keys[name].public_key, now)
     databases = Databases(home.databases_path, durability=config.mesh.durability)
     errands = Errands(mesh, tables, switchboard, now, Waits(policy.slots), scope_of=work.scope_of)

@@ -114,6 +114,7 @@ class Config:
     secrets: tuple[SecretSource, ...] = ()
     risks: RiskTable = DEFAULTS
     router: RouterSpec = field(default_factory=RouterSpec)
+    embeddings: str | None = None  # directory of the model that search by meaning uses
 
     def with_command_line(self, *, listen: str | None, peers: tuple[str, ...]) -> Self:
         """What was typed wins over what was written: `listen` replaces, `peers` are added.

@@ -32,6 +32,7 @@ from akshi_mesh.config.model import (
 )
 from akshi_mesh.config.read_agent import read_agent
 from akshi_mesh.config.read_approval import read_operators
+from akshi_mesh.config.read_embeddings import read_embeddings
 from akshi_mesh.config.read_identity import read_identity
 from akshi_mesh.config.read_router import read_router
 from akshi_mesh.config.read_rules import read_risk
@@ -77,6 +78,7 @@ def read_config(
     agents, sources = _read_agents(root, files, voters=1 + len(approval.operators))
     journals = _read_journals(root)
     routing = read_router(root)
+    embeddings = read_embeddings(root, files)
     secrets = (*read_secrets(root), *sources, *routing.sources)
     identity = read_identity(root)
     spend = read_spend(root)
@@ -102,6 +104,7 @@ def read_config(
         secrets=secrets,
         risks=risks,
         router=routing.spec,
+        embeddings=embeddings,
     )
 
 
