@@ -23,10 +23,12 @@ import trio
 from akshi_mesh.approvals.errors import MalformedAnswer
 from akshi_mesh.approvals.office import ApprovalOffice
 from akshi_mesh.attempts import Attempts
+from akshi_mesh.audit.errors import MalformedReconcile
+from akshi_mesh.audit.reconciler import Reconciler
 from akshi_mesh.revocations import Revocations
 from akshi_mesh.transport.links import Links
 from identity.did import Did
-from identity.envelope import Envelope
+from identity.envelope import Envelope, Kind
 from sandbox.budget import Budget
 from sync.errors import StoreBusy, StoreFull, StoreReadOnly
 from sync.mesh import Mesh
@@ -72,6 +74,8 @@ class Switchboard:
         attempts: Attempts,
         revocations: Revocations,
         approvals: ApprovalOffice,
+        *,
+        reconciler: Reconciler,
     ) -> None:
         """Plug in those it stands between; once, before `run`."""
         self._mesh = mesh
@@ -79,6 +83,7 @@ class Switchboard:
         self._attempts = attempts
         self._revocations = revocations
         self._approvals = approvals
+        self._reconciler = reconciler
 
     async def run(
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -242,9 +247,13 @@ class Switchboard:
             self._count("a revocation of a key that nobody here knows")
 
     def for_people(self, peer: bytes, opened: Envelope) -> None:
+        why: str | None = None
         try:
-            why = self._approvals.take(peer, opened)
-        except MalformedAnswer as wrong:
+            if opened.kind in {Kind.RECONCILE, Kind.RECONCILED}:
+                self._reconciler.take(peer, opened)
+            else:
+                why = self._approvals.take(peer, opened)
+        except (MalformedAnswer, MalformedReconcile) as wrong:
             self.misbehaved(peer, str(wrong), forged=False)
             return
         if why is not None:

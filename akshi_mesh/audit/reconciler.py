@@ -6,12 +6,13 @@ side signed is kept with each contradiction, so that it can be shown to others.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final, Protocol, TypedDict
+from typing import Final, Protocol
 
 import structlog
 import trio
 
 from akshi_mesh.api.errors import PeerSilent
+from akshi_mesh.api.shapes_audit import ListedFinding, ReconcileReport
 from akshi_mesh.audit import receipts
 from akshi_mesh.audit.errors import MalformedReconcile
 from akshi_mesh.audit.receipts import Receipts
@@ -57,26 +58,6 @@ class Send(Protocol):
     def __call__(self, peer: bytes, message_type: int, body: bytes) -> bool: ...
 
 
-class ListedFinding(TypedDict):
-    """One task on which the two logs do not agree."""
-
-    task_id: str
-    verdict: str
-    why: str
-    at_ms: int
-
-
-class ReconcileReport(TypedDict):
-    """How the receipts of two nodes compare. `first` is the earliest task in dispute."""
-
-    peer: str
-    agreed: int
-    one_sided: int
-    contradictory: int
-    first: ListedFinding | None
-    findings: list[ListedFinding]
-
-
 class Reconciler:
     """Both sides of the conversation."""
 
@@ -111,7 +92,8 @@ class Reconciler:
         """
         if envelope.kind is Kind.RECONCILE:
             page = self._page(peer, Question.from_cbor(envelope.body))
-            self._say(peer, Kind.RECONCILED, page.to_cbor(), about=envelope.id)
+            _, data = self._sealed(peer, Kind.RECONCILED, page.to_cbor(), about=envelope.id)
+            self._send(peer, ENVELOPE, data)  # a full link loses it, and it is asked again
             return
         peer_asked, answers = self._asked.get(envelope.in_reply_to or b"", (b"", None))
         if answers is not None and peer_asked == peer:
@@ -224,9 +206,11 @@ class Reconciler:
     async def _ask(self, peer: bytes, question: Question) -> tuple[Page, bytes]:
         for _ in range(TRIES):
             answers, inbox = trio.open_memory_channel[Envelope](1)
-            about = self._say(peer, Kind.RECONCILE, question.to_cbor())
+            about, data = self._sealed(peer, Kind.RECONCILE, question.to_cbor())
             self._asked[about] = peer, answers
             try:
+                if not self._send(peer, ENVELOPE, data):
+                    raise PeerSilent(f"no link to {Did(peer)}", hint="akshi-node peers")
                 with trio.fail_after(ANSWER_S):
                     answer = await inbox.receive()
             except trio.TooSlowError as silence:
@@ -242,9 +226,11 @@ class Reconciler:
             await trio.sleep(BUSY_S)
         raise PeerSilent(f"{Did(peer)} has no time to answer")
 
-    def _say(self, peer: bytes, kind: Kind, body: bytes, *, about: bytes | None = None) -> bytes:
+    def _sealed(
+        self, peer: bytes, kind: Kind, body: bytes, *, about: bytes | None = None
+    ) -> tuple[bytes, bytes]:
         now_ms = self._wall_ms()
-        id_, data = seal_with_id(
+        return seal_with_id(
             self._key,
             kind=kind,
             body=body,
@@ -255,9 +241,6 @@ class Reconciler:
             audience=peer,
             in_reply_to=about,
         )
-        if not self._send(peer, ENVELOPE, data) and kind is Kind.RECONCILE:
-            raise PeerSilent(f"no link to {Did(peer)}", hint="akshi-node peers")
-        return id_
 
 
 def _by_time(finding: Finding) -> tuple[int, bytes]:

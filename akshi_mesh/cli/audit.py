@@ -1,7 +1,7 @@
-"""`audit tail|verify|export|bundle|verify-bundle|prove`: what was done and refused.
+"""`audit tail|verify|export|bundle|verify-bundle|prove|reconcile`: what was done and refused.
 
-All but `tail` read the node's store themselves, so they cost a running node nothing and work
-without one. Of a running node they only ask for a fresh checkpoint.
+All but `tail` and `reconcile` read the node's store themselves, so they cost a running node
+nothing and work without one. Of a running node they only ask for a fresh checkpoint.
 """
 
 import time
@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
     command(app, "bundle")(bundle)
     command(app, "verify-bundle")(verify_bundle)
     command(app, "prove")(prove)
+    command(app, "reconcile")(reconcile)
     app.callback()(_group)
 
 
@@ -222,6 +223,31 @@ def prove(
             assert old is not None, "one of the two is given"
             proved = growth(book, old, size)
     output.say_json({**proved, "checkpoint": note.decode()})
+
+
+def reconcile(
+    session: Session,
+    *,
+    other: Annotated[str, typer.Option("--with", metavar="WHO", help="A DID, or its name here.")],
+) -> None:
+    """Compare with another node what both have signed about the tasks between you."""
+    report = session.node().audit_reconcile(other)
+    if session.as_json:
+        output.say_json(report)
+    else:
+        sums = [f"{report['agreed']} agreed", f"{report['one_sided']} one-sided"]
+        output.say(", ".join([*sums, f"{report['contradictory']} contradictory"]))
+        if report["findings"]:
+            output.say_table(
+                (output.when(one["at_ms"]), one["verdict"], one["task_id"], one["why"])
+                for one in report["findings"]
+            )
+    first = report["first"]
+    if first is not None:
+        raise BadNews(
+            f"the logs do not agree, first about task {first['task_id']}",
+            hint=f"akshi-node audit bundle --task {first['task_id']} --output FILE.tar.gz",
+        )
 
 
 @contextmanager

@@ -16,9 +16,11 @@ from akshi_mesh.api.shapes import (
     JournalInfo,
     SignedCheckpoint,
 )
+from akshi_mesh.api.shapes_audit import ReconcileReport
 from akshi_mesh.audit.book import AuditBook
 from akshi_mesh.audit.note import checkpoint_of
 from akshi_mesh.audit.shown import shown
+from akshi_mesh.cli import trust_file
 from akshi_mesh.journal_book import JournalBook
 from akshi_mesh.parts import Parts
 from sandbox.audit import AuditRecord
@@ -88,6 +90,12 @@ class JournalControl:
     async def audit_checkpoint(self) -> SignedCheckpoint:
         note = self._parts.notary.checkpoint()
         return {"size": checkpoint_of(note).size, "note": note.decode()}
+
+    async def audit_reconcile(self, who: str) -> ReconcileReport:
+        peer = trust_file.find(self._parts.trust.store, who)
+        if peer == self._parts.me:
+            raise BadRequest("this is the node itself")
+        return await self._parts.reconciler.reconcile(peer)
 
     async def _in_thread(self, ask: Callable[[JournalBook], AnswerT]) -> AnswerT:
         now_ms = self._parts.clock().wall_ms  # a thread has no clock of the loop's
