@@ -6,6 +6,7 @@ name ── resolve once ──▶ all addresses ── any not public? ──�
               connect to one of exactly these, in their order
 """
 
+import socket
 from collections.abc import Iterable
 
 import httpcore
@@ -72,7 +73,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         await trio.sleep(seconds)
 
 
-async def _first(addresses: Iterable[Address], port: int) -> trio.SocketStream:
+async def _first(addresses: Iterable[Address], port: int) -> socket.socket:
     """A connection to the first address that takes one. Raises OSError, of the last one."""
     failure = OSError("no address")
     for address in addresses:
@@ -86,12 +87,11 @@ async def _first(addresses: Iterable[Address], port: int) -> trio.SocketStream:
     raise failure
 
 
-async def _connect(address: Address, port: int) -> trio.SocketStream:
-    family = trio.socket.AF_INET if address.version == 4 else trio.socket.AF_INET6
-    socket = trio.socket.socket(family, trio.socket.SOCK_STREAM)
-    try:
-        await socket.connect((str(address), port))
-    except BaseException:
-        socket.close()
-        raise
-    return trio.SocketStream(socket)
+async def _connect(address: Address, port: int) -> socket.socket:
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with trio.socket.socket(family, socket.SOCK_STREAM) as connecting:
+        connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await connecting.connect((str(address), port))
+        connected = socket.socket(fileno=connecting.detach())
+        connected.setblocking(False)
+        return connected

@@ -12,8 +12,6 @@ import h11
 import httpcore
 import trio
 
-from sandbox.net.stream import GuardedStream
-
 READ_BYTES = 65_536
 HEAD_BYTES_MAX = 65_536  # of an answer; browsers take 256 KiB, servers send one
 HINTS_MAX = 8  # 1xx before an answer
@@ -24,7 +22,7 @@ RawHeaders = list[tuple[bytes, bytes]]
 class Line:
     """A connection to one origin. One request at a time; whoever breaks off closes it."""
 
-    def __init__(self, stream: GuardedStream) -> None:
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES_MAX)
         self._idle_since_s = trio.current_time()

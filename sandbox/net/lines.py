@@ -47,6 +47,7 @@ class Lines:
             if line.is_fresh(KEPT_S):
                 return line
             await line.aclose()
+        stream: httpcore.AsyncNetworkStream
         stream = await self._backends[is_private].connect_tcp(url.host, url.port)
         if url.scheme == "https":
             stream = await stream.start_tls(self._tls(), server_hostname=url.host)
