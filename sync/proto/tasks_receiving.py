@@ -14,6 +14,7 @@ that a copy of it finds the answer and not the agent.
 
 from dataclasses import replace
 
+from identity.did import Did
 from identity.envelope import Envelope, Kind
 from sync.clock import Moment
 from sync.errors import MalformedTask
@@ -158,12 +159,14 @@ class Receiving:
         return self._start(agent, now) if agent else []
 
     def trust_lost(self, peer: bytes, now: Moment) -> list[Effect]:
-        """Stop everything the peer asked for; it may read why if it is ever trusted again."""
+        """Stop what the peer asked for, itself or through agents here; it may read why later."""
         effects: list[Effect] = []
-        for task_id in self._store.received.unfinished_of(peer):
-            task = self._store.received.get(task_id)
+        rows, lost = self._store.received, f"{Did(peer)}/"
+        for task_id in (*rows.unfinished_of(peer), *rows.unfinished_of(self._me)):
+            task = rows.get(task_id)
             assert task is not None, "it was listed in this transaction"
-            effects += self._stop(task, "its sender is no longer trusted", now)
+            if task.peer == peer or any(f"{hop}/".startswith(lost) for hop in task.chain):
+                effects += self._stop(task, "its sender is no longer trusted", now)
         return effects
 
     def sweep(self, now: Moment) -> list[Effect]:

@@ -346,6 +346,18 @@ def test_lost_trust_stops_everything_of_that_peer(ann: Node, bob: Node) -> None:
     assert state(bob, running) is TaskState.CANCELED
 
 
+def test_lost_trust_stops_what_agents_here_do_for_that_peer(ann: Node, bob: Node) -> None:
+    linked(ann, bob)
+    relay = f"{bob.key.did}/relay"
+    for_ann = bob.submit(bob, chain=(str(ann.key.did), relay))
+    for_itself = bob.submit(bob, chain=(relay,))
+    deliver(ann, bob)
+    bob.handle(TrustLost(ann.me))
+    assert bob.stopped == [for_ann] or state(bob, for_ann) is TaskState.CANCELED
+    assert for_itself not in bob.stopped
+    assert state(bob, for_itself) is not TaskState.CANCELED
+
+
 def test_a_right_that_went_while_no_node_ran_starts_nothing(ann: Node, bob: Node) -> None:
     """Trust is removed or expires between acceptance and start: asked again, answered no."""
     linked(ann, bob)
