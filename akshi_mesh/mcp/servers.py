@@ -22,7 +22,7 @@ from akshi_mesh.mcp.errors import ServerFailed, ToolRefused, UnknownServer
 from akshi_mesh.mcp.pins import Pins
 from akshi_mesh.mcp.session import Session, load_sdk, open_session
 from akshi_mesh.mcp.strangers import Complaints, bounded, first_of, shown
-from akshi_mesh.mcp.transports import Client, Streams, over_http, over_pipes, policy_of
+from akshi_mesh.mcp.transports import Client, Left, Streams, over_http, over_pipes, policy_of
 from sandbox import guest_json
 from sandbox.agent_spec import AgentSpec
 from sandbox.errors import ActFailed, AuditUnavailable, JailMissing
@@ -45,6 +45,7 @@ _STUMBLES: Final = (
     *(ServerFailed, JailMissing, AuditUnavailable, StoreError, OSError),
     *(ValueError, TypeError, LookupError, AttributeError, RuntimeError),
     *(trio.BrokenResourceError, trio.ClosedResourceError, trio.EndOfChannel),
+    *Left,
 )
 
 AnswerT = TypeVar("AnswerT")

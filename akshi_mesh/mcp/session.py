@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from akshi_mesh.mcp.definitions import TOOLS_MAX
 from akshi_mesh.mcp.errors import ServerFailed, ToolRefused
-from akshi_mesh.mcp.transports import Streams
+from akshi_mesh.mcp.transports import Left, Streams
 
 PAGES_MAX: Final = 64  # of one listing; a server that goes on for ever is cut off
 REASON_CHARS_MAX: Final = 200
@@ -64,7 +64,7 @@ class Session:
                 cursor = page.next_cursor
                 if not cursor or len(found) > TOOLS_MAX:
                     break
-        except (MCPError, ValidationError) as failure:
+        except (MCPError, ValidationError, *Left) as failure:
             raise ServerFailed(self._name, why=_reason(failure)) from failure
         self._unasked = 0
         return found
@@ -89,7 +89,7 @@ class Session:
             if failure.code == mcp_types.CONNECTION_CLOSED:
                 raise ServerFailed(self._name, why="it ended") from failure
             raise ToolRefused(_reason(failure)) from failure
-        except ValidationError as failure:
+        except (ValidationError, *Left) as failure:
             raise ServerFailed(self._name, why=_reason(failure)) from failure
         self._unasked = 0
         said = answer.model_dump(by_alias=True, mode="json", exclude_none=True)
@@ -133,10 +133,11 @@ async def open_session(
         session.speak_through(client)
         try:
             await client.initialize()
-        except (MCPError, ValidationError, RuntimeError) as failure:
+        except (MCPError, ValidationError, RuntimeError, *Left) as failure:
             raise ServerFailed(name, why=f"no hello: {_reason(failure)}") from failure
         yield session
 
 
 def _reason(failure: Exception) -> str:
-    return " ".join(str(failure).split())[:REASON_CHARS_MAX]
+    words = " ".join(str(failure).split())[:REASON_CHARS_MAX]
+    return words or type(failure).__name__

@@ -10,9 +10,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio
 import trio
 
 from akshi_mesh.mcp.errors import ServerFailed
+from akshi_mesh.mcp.strangers import first_of
 from sandbox.errors import ProgramNotStarted
 from sandbox.host.program import COMMAND, Level, Program, running
 from sandbox.host.program_files import files_of
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
     from mcp.shared.message import SessionMessage
 
+# How a stream of anyio says that its other end is gone; trio's own are others.
+Left: Final = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
 LINE_BYTES_MAX: Final = 2 << 20  # an answer of 1 MiB, with its escapes
 SAID_CHARS_MAX: Final = 500  # of a line on standard error
 _QUEUE: Final = 16  # messages; a server that sends more waits at its pipe
@@ -76,7 +80,6 @@ async def over_pipes(
     Raises:
         ServerFailed: it was not started.
     """
-    import anyio
     from mcp.shared.message import SessionMessage
 
     to_us, reading = anyio.create_memory_object_stream[SessionMessage | Exception](_QUEUE)
@@ -100,7 +103,6 @@ async def _read_messages(
     ended: Callable[[], None],
 ) -> None:
     """Lines become messages; whatever is none ends the session, as the end of the pipe does."""
-    import anyio
     import mcp_types
     from mcp.shared.message import SessionMessage
 
@@ -117,7 +119,7 @@ async def _read_messages(
                 return
             try:
                 await to_us.send(SessionMessage(message))
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            except Left:
                 return
 
 
@@ -165,14 +167,20 @@ async def over_http(
     spec: McpServerSpec, client: "AbstractAsyncContextManager[httpx2.AsyncClient]"
 ) -> AsyncIterator[Streams]:
     """Speak to a server at `spec.url` through a client that says where it may connect."""
-    from mcp.client.streamable_http import streamable_http_client
+    import httpx2
+    from mcp.client.streamable_http import StreamableHTTPError, streamable_http_client
 
     assert spec.url is not None, "a server with an argv is spoken to over pipes"
-    async with client as http:
-        async with streamable_http_client(
-            spec.url, http_client=http, max_sse_event_size=LINE_BYTES_MAX
-        ) as (reading, writing):
-            yield reading, writing
+    try:
+        async with client as http:
+            async with streamable_http_client(
+                spec.url, http_client=http, max_sse_event_size=LINE_BYTES_MAX
+            ) as (reading, writing):
+                yield reading, writing
+    except* (httpx2.HTTPError, httpx2.StreamError, StreamableHTTPError) as failures:
+        raise ServerFailed(spec.name, why=str(first_of(failures))) from failures
+    except* Left as failures:
+        raise ServerFailed(spec.name, why="the connection ended") from failures
 
 
 def http_client(secrets: SecretsPort | None) -> Client:
