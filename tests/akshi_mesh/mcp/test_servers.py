@@ -108,11 +108,11 @@ async def test_the_pause_grows_and_ends() -> None:
         for _ in range(10):
             with pytest.raises(ActFailed, match=r"no hello|ended"):
                 await world.list()
-            pauses.append(server.not_before_s - trio.current_time())
+            pauses.append(round(server.not_before_s - trio.current_time(), 1))
             server.not_before_s = 0.0
         assert pauses == sorted(pauses)
         assert 0.3 < pauses[0] <= 0.5
-        assert 59 < pauses[-1] <= 60
+        assert 59 <= pauses[-1] <= 60
         assert server.state == "failed"
 
 
