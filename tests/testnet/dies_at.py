@@ -21,6 +21,8 @@ from akshi_mesh.attempts import Attempts
 from akshi_mesh.audit.log import AuditLog
 from akshi_mesh.cli.main import main
 from akshi_mesh.switchboard import Switchboard
+from sandbox.host.databases import Databases
+from sandbox.host.guest_sql import GuestSql
 from sync.mesh import Mesh
 from sync.proto.journals import Journals
 from sync.store.database import Database
@@ -33,6 +35,11 @@ METHODS: tuple[tuple[type, str], ...] = (
     (Journals, "commit_staged"),
     (Mesh, "_perform"),
     (Switchboard, "send"),
+    (Databases, "execute"),
+    (Databases, "prepare"),
+    (Databases, "commit"),
+    (Databases, "finish"),
+    (GuestSql, "forget"),
     (Database, "execute"),  # of all statements, COMMIT
 )
 

@@ -83,7 +83,7 @@ class Pair:
                     name=other.node.name,
                     address=other.listen,
                     allow=["a2a:*", "journal:*"],
-                    caps=["a2a", "filesystem", "journal"],
+                    caps=["a2a", "database", "filesystem", "journal"],
                 )
             self.wait_linked()
             yield self

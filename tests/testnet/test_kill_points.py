@@ -1,15 +1,20 @@
 """Promise 3 at every place: whatever a death cuts off, the task is done, and done once."""
 
+import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import apsw
 import pytest
 
 from akshi_mesh.api.errors import Unavailable
 from testnet.agents import agent, mesh_journal
 from tests.testnet.pair import GONE_S, Pair, Site, wait_until
 
+CALLER = Path(__file__).parent.parent / "agents" / "caller.wasm"
 DIES_AT = Path(__file__).with_name("dies_at.py")
 DONE_S = 30.0
 PLACES_MAX = 100  # a task has half of that; more means that the last one never comes
@@ -47,7 +52,7 @@ def test_a_death_at_any_place_of_a_task_changes_nothing(victim: str, tmp_path: P
     site.node.command = (sys.executable, str(DIES_AT), str(order.path))
     places: list[str] = []
     with pair.running():
-        while (place := _die(places, order, pair, site)) is not None:
+        while (place := _die(places, order, pair, site, _is_done)) is not None:
             places.append(place)
             assert len(places) < PLACES_MAX
         print(f"died at {len(places)} places:", *places, sep="\n  ")
@@ -63,24 +68,75 @@ def test_a_death_at_any_place_of_a_task_changes_nothing(victim: str, tmp_path: P
     wait_until(lambda: not pair.survivors(), GONE_S, "end of the orphans")
 
 
-def _die(places: list[str], order: Order, pair: Pair, site: Site) -> str | None:
+def test_a_death_at_any_place_changes_a_database_once(tmp_path: Path) -> None:
+    """Two files commit, one after the other, and the row in between tells a new start."""
+    ledger = (
+        f'[[agents]]\nname = "ledger"\nwasm_path = "{CALLER}"\n'
+        "[agents.capabilities]\ndatabase = true\njournal = true\n"
+    )
+    pair = Pair.create(tmp_path, of_a="", of_b=mesh_journal("ledger") + ledger)
+    order = Order(tmp_path / "order")
+    pair.b.node.command = (sys.executable, str(DIES_AT), str(order.path))
+    places: list[str] = []
+    with pair.running():
+        is_done = partial(_is_done, to="b/ledger", say=_calls)
+        while (place := _die(places, order, pair, pair.b, is_done)) is not None:
+            places.append(place)
+            assert len(places) < PLACES_MAX
+        print(f"died at {len(places)} places:", *places, sep="\n  ")
+
+        texts = [_text(n) for n in range(len(places) + 1)]
+        entries = pair.b.node.client.journal_read("ledger", limit=ALL)["entries"]
+        assert [entry["text"] for entry in entries] == texts
+    database = apsw.Connection(str(pair.b.node.home.databases_path / "ledger.db"))
+    found = [text for (text,) in database.execute("SELECT text FROM t ORDER BY rowid")]
+    left = database.execute("SELECT count(*) FROM akshi_ended").fetchall()
+    database.close()
+    assert found == texts
+    assert left == [(0,)]
+    assert any("Databases.commit" in place for place in places)
+    assert any(place.startswith("COMMIT") and "Databases.commit" in place for place in places)
+    assert any("GuestSql.forget" in place for place in places)
+
+
+def _calls(text: str) -> str:
+    """What the agent is to do: a row, an entry, and a look at both."""
+    return json.dumps(
+        [
+            ["database.execute", "CREATE TABLE IF NOT EXISTS t (text TEXT)", ""],
+            ["database.execute", "INSERT INTO t VALUES (?)", json.dumps([text])],
+            ["journal.append", "t", text],
+            ["database.query", "SELECT count(*) FROM t WHERE text = ?", json.dumps([text])],
+        ]
+    )
+
+
+def _die(
+    places: list[str],
+    order: Order,
+    pair: Pair,
+    site: Site,
+    is_done: Callable[[Site, int], bool],
+) -> str | None:
     """Where the next task was cut off, which is done after all; None if there was no new place."""
     number = len(places)
     order.give(places)
-    wait_until(lambda: order.died.exists() or _is_done(pair.a, number), DONE_S, "death")
+    wait_until(lambda: order.died.exists() or is_done(pair.a, number), DONE_S, "death")
     place = order.withdraw()
     if place is not None:
         site.crash()
         site.start()
-        wait_until(lambda: _is_done(pair.a, number), DONE_S, f"end after a death at {place}")
+        wait_until(lambda: is_done(pair.a, number), DONE_S, f"end after a death at {place}")
     return place
 
 
-def _is_done(site: Site, number: int) -> bool:
+def _is_done(
+    site: Site, number: int, *, to: str = "b/scribe", say: Callable[[str], str] = str
+) -> bool:
     """Send the task, or ask for it: the same message id is the same task."""
     text = _text(number)
     try:
-        task = site.node.client.task_send("b/scribe", text, message_id=text)
+        task = site.node.client.task_send(to, say(text), message_id=text)
     except Unavailable:
         return False
     assert task["state"] in {"TASK_STATE_SUBMITTED", "TASK_STATE_WORKING", "TASK_STATE_COMPLETED"}
