@@ -32,6 +32,11 @@ class AuditBook:
         self._database = reader
 
     @property
+    def database(self) -> Database:
+        """The connection it reads with."""
+        return self._database
+
+    @property
     def is_there(self) -> bool:
         """Whether this database has a log: that of a node which never ran has none."""
         found = self._database.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")

@@ -239,6 +239,66 @@ def check_selection(files: dict[str, bytes], size: int, root: bytes) -> int:
     return len(found)
 
 
+def cbor_head(major: int, number: int) -> bytes:
+    """The shortest beginning of a CBOR item."""
+    if number < 24:
+        return bytes([major << 5 | number])
+    length = next(one for one in (1, 2, 4, 8) if number < 1 << (8 * one))
+    info = 23 + length.bit_length()
+    return bytes([major << 5 | info]) + number.to_bytes(length, "big")
+
+
+def open_envelope(data: bytes, network: bytes) -> tuple[str, bytes, dict[int, Any]]:
+    """Id, author and payload of a COSE_Sign1 envelope whose signature holds."""
+    check(data[:2] == b"\xd2\x84", "evidence that is no envelope")
+    (protected, empty, payload, signature), end = read_cbor(data, 1)
+    check(end == len(data) and empty == {}, "evidence that is no envelope")
+    context = b"\x83\x73akshi-mesh/envelope\x01" + cbor_head(3, len(network)) + network
+    signed = b"\x84\x6aSignature1"
+    for part in (protected, context, payload):
+        signed += cbor_head(2, len(part)) + part
+    author = read_cbor(protected)[0][4]
+    try:
+        VerifyKey(author).verify(signed, signature)
+    except (BadSignatureError, ValueError):
+        raise Wrong("evidence with a bad signature") from None
+    return hashlib.sha256(b"\x00" + signed).hexdigest(), author, read_cbor(payload)[0]
+
+
+def check_evidence(files: dict[str, bytes], key: bytes) -> int:
+    """How many envelopes the records name; each is signed by whom the record says."""
+    if "evidence/network" not in files:
+        return 0
+    opened: dict[str, tuple[str, bytes, dict[int, Any]]] = {}
+    for part in ("result", "receipt", "other"):
+        if f"evidence/{part}.cbor" in files:
+            data = files[f"evidence/{part}.cbor"]
+            opened[part] = open_envelope(data, files["evidence/network"])
+    named: set[str] = set()
+    for one in json.loads(files["records.json"]):
+        record = read_cbor(decode64(one["entry"]), SALT)[0]
+        facts = record.get(13, {})
+        if "role" not in facts:
+            continue
+        peer = public_key(facts["peer"].removeprefix("did:key:"))
+        did, asked = (peer, key) if facts["role"] == "asked" else (key, peer)
+        for part, author in (("result", did), ("receipt", asked)):
+            if part in opened and facts[part] == opened[part][0]:
+                check(opened[part][1] == author, f"the {part} is signed by somebody else")
+                named.add(part)
+        if "other" in opened:
+            digest = hashlib.sha256(files["evidence/other.cbor"]).hexdigest()
+            named |= {"other"} if facts.get("other") == digest else set()
+        if "result" in opened:
+            check(opened["result"][2][6] == record[5], "the result is about another task")
+        if {"result", "receipt"} <= opened.keys():
+            lines = read_cbor(opened["receipt"][2][7])[0][1]
+            result = bytes.fromhex(opened["result"][0])
+            check(any(line[:2] == [result, 2] for line in lines), "the receipt names no result")
+    check(named == opened.keys(), "evidence that no record names")
+    return len(named)
+
+
 def verify(files: dict[str, bytes], did: str = "", kept: bytes | None = None) -> str:
     """One line about what was proved. Raises Wrong."""
     check("checkpoint" in files, "there is no checkpoint")
@@ -248,9 +308,11 @@ def verify(files: dict[str, bytes], did: str = "", kept: bytes | None = None) ->
     check(not did or did == f"did:key:{suffix}", f"the log is of did:key:{suffix}, not of {did}")
     key = public_key(suffix)
     size, root = open_checkpoint(files["checkpoint"], name, key)
+    envelopes = 0
     if "records.json" in files:
         check(kept is None, "an earlier checkpoint needs the whole log")
         held = check_selection(files, size, root)
+        envelopes = check_evidence(files, key)
     else:
         leaves = check_hashes(files, size, root)
         held = check_entries(files, leaves)
@@ -258,7 +320,8 @@ def verify(files: dict[str, bytes], did: str = "", kept: bytes | None = None) ->
             old_size, old_root = open_checkpoint(earlier, name, key)
             check(old_size <= size, f"{old_size} records were signed once, {size} are left")
             check(tree_root(leaves[:old_size]) == old_root, "records changed since that checkpoint")
-    return f"did:key:{suffix}: {held} of {size} records verified, root {root.hex()}"
+    signed = f", {envelopes} envelopes of both sides" if envelopes else ""
+    return f"did:key:{suffix}: {held} of {size} records verified{signed}, root {root.hex()}"
 
 
 def read(path: Path) -> dict[str, bytes]:

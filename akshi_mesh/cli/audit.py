@@ -5,7 +5,7 @@ nothing and work without one. Of a running node they only ask for a fresh checkp
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -65,7 +65,7 @@ def tail(
             record["function"] or "-",
             record["code"] or "-",
             f"{record['count']}×" if record["count"] > 1 else "",
-            record["detail"] or record["facts"].get("subject", ""),
+            record["detail"] or _subject(record["facts"]),
         ),
         empty="the audit log is empty",
     )
@@ -167,12 +167,16 @@ def bundle(
 ) -> None:
     """Pack the log, its proofs, the DID and a program that checks them into one file."""
     from akshi_mesh.audit.bundle import task_files
-    from akshi_mesh.audit.export import log_files, write_bundle
+    from akshi_mesh.audit.export import File, log_files, write_bundle
     from akshi_mesh.cli.first import did_of
 
     note = _checkpoint(session)
     with _book(session) as book:
-        files = log_files(book, note) if task is None else task_files(book, note, task)
+        if task is None:
+            files: Iterable[File] = log_files(book, note)
+        else:
+            network = session.last_config().mesh.network
+            files = task_files(book, note, task, network=network)
         size = write_bundle(
             out, files, public_key=did_of(session.home).public_key, at_s=int(time.time())
         )
@@ -248,6 +252,10 @@ def reconcile(
             f"the logs do not agree, first about task {first['task_id']}",
             hint=f"akshi-node audit bundle --task {first['task_id']} --output FILE.tar.gz",
         )
+
+
+def _subject(facts: dict[str, str]) -> str:
+    return facts.get("subject") or facts.get("peer", "")
 
 
 @contextmanager
