@@ -211,7 +211,7 @@ class ApprovalDesk:
     def _find_or_begin(self, question: Question) -> str | TooMany:
         """The id of the row that stands for `question`, old or new."""
         agent, capability = question.subject.agent, question.subject.capability
-        with self._changes() as changed:
+        with self._changes(durable=False) as changed:
             now_ms = self._clock.ms()
             try:
                 last = self.table.last_of_call(question.task_id, question.number)
@@ -246,10 +246,13 @@ class ApprovalDesk:
         return id
 
     @contextlib.contextmanager
-    def _changes(self) -> Iterator[list[Approval]]:
-        """A durable transaction; what was put into the list is told when it has committed."""
+    def _changes(self, *, durable: bool = True) -> Iterator[list[Approval]]:
+        """A transaction; what was put into the list is told when it has committed.
+
+        A question that a power cut takes away is asked again, so only answers are `durable`.
+        """
         changed: list[Approval] = []
-        with self._database.transaction(fsync=True):
+        with self._database.transaction(fsync=durable):
             yield changed
         for approval in changed:
             self._tell(approval)

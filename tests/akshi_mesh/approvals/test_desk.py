@@ -215,9 +215,10 @@ async def test_uses_and_answers_are_on_the_disk_before_anything_follows(
     world: World, nursery: trio.Nursery
 ) -> None:
     desk = world.desk()
+    syncs = world.database.syncs
     Asking(desk, question(), nursery)
     await settle()
-    syncs = world.database.syncs
+    assert world.database.syncs == syncs  # what a power cut takes away is asked again
     row = yes(desk, only(desk))
     assert world.database.syncs == syncs + 1
     with world.database.transaction():
