@@ -1,5 +1,6 @@
 """Servers on loopback that answer what a test wants, and orders to fetch from them."""
 
+import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ import pytest
 import trio
 
 from sandbox.endpoint import EndpointRule, Url
+from sandbox.errors import ActFailed
 from sandbox.fetch import FetchOrder
 from sandbox.net.fetcher import Fetcher
 from sandbox.redaction import Redactor, Watch
@@ -217,6 +219,18 @@ def names(table: dict[str, Sequence[str]]) -> Callable[[str], Awaitable[Sequence
         return table[host]
 
     return lookup
+
+
+async def told(fetcher: Fetcher, order: FetchOrder) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(await fetcher.fetch(order))
+    return answer
+
+
+async def refused(fetcher: Fetcher, order: FetchOrder) -> ActFailed:
+    with pytest.raises(ActFailed) as caught:
+        await fetcher.fetch(order)
+    assert "\n" not in caught.value.why
+    return caught.value
 
 
 FetcherFor = Callable[..., Fetcher]
