@@ -12,7 +12,8 @@ from typing import Any, Final, Self
 
 from akshi_mesh.approvals.errors import MalformedAnswer
 from identity import cbor
-from identity.errors import MalformedCbor
+from identity.did import Did
+from identity.errors import IdentityError, MalformedCbor
 from sandbox.approval_life import ID_PATTERN, Approval
 from sandbox.approvals import HASH_BYTES, TEXT_BYTES_MAX, TIMEOUT_S_MAX, bounded
 from sandbox.errors import MalformedApproval
@@ -83,6 +84,11 @@ class News:
             raise MalformedAnswer(malformed.why) from malformed
         if approval.expires_ms - approval.asked_ms > TIMEOUT_S_MAX * 1_000:
             raise MalformedAnswer("a question that lives too long")
+        try:
+            for vote in approval.votes:
+                Did.parse(vote.operator)
+        except IdentityError as malformed:
+            raise MalformedAnswer("a vote of nobody") from malformed
         return cls(approval, refusal)
 
 

@@ -68,6 +68,9 @@ class ApprovalOffice:
         self.seen = SeenQuestions(
             database, me=self._me, seal=self._sealed, send=self._send, now_ms=clock.ms
         )
+        self.changed = trio.Event()  # another one after each change
+        self.desk.listen(lambda _: self._has_changed())
+        self.seen.listen(self._has_changed)
         self._telling = Telling(self.desk, self._post, operators=self._entitled_keys)
 
     def is_entitled(self, operator: str) -> bool:
@@ -118,6 +121,10 @@ class ApprovalOffice:
             return "an approval that could not be written down"
 
     # --- inside -----------------------------------------------------------------------------------
+
+    def _has_changed(self) -> None:
+        self.changed.set()
+        self.changed = trio.Event()
 
     def _entitled_keys(self) -> list[bytes]:
         return [key for key in self._operators if self._around.is_trusted(key)]

@@ -20,7 +20,7 @@ from identity.did import Did
 from identity.envelope import Envelope
 from sandbox.approval_life import Approval, Standing
 from sandbox.approvals import TIMEOUT_S_MAX
-from sandbox.errors import ApprovalClosed, MalformedApproval
+from sandbox.errors import ApprovalClosed, MalformedApproval, OtherSubject
 from sync.errors import StoreBusy, StoreFull, StoreReadOnly
 from sync.store.database import Database
 
@@ -152,17 +152,20 @@ class SeenQuestions:
         self._tell()
         return None
 
-    def answer(self, peer: bytes, id: str, *, approves: bool, note: str) -> Seen:
+    def answer(self, peer: bytes, id: str, *, approves: bool, subject: bytes, note: str) -> Seen:
         """Sign our answer, keep it, send it. Only the operator's own command comes here.
 
         Raises:
             UnknownApproval: that peer asked no such thing.
+            OtherSubject: it asks something else than what the operator has seen.
             ApprovalClosed: it is over.
         """
         seen = self.find(peer, id)
         if seen is None:
             raise UnknownApproval(id)
         approval = seen.approval.at(self._now_ms())
+        if approval.subject.hash != subject:
+            raise OtherSubject(id)
         if approval.standing is not Standing.PENDING:
             raise ApprovalClosed(id, state=approval.standing.value)
         answer = Answer(id, approval.subject.hash, approves, note)

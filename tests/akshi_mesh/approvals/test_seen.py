@@ -110,3 +110,11 @@ def test_a_row_that_cannot_be_read_is_not_shown(net: Net, alice: Site) -> None:
     with alice.world.database.transaction():
         alice.world.database.execute("UPDATE approvals_seen SET record = x'00'")
     assert alice.office.seen.all() == []
+
+
+def test_a_vote_of_nobody_is_nonsense(net: Net, alice: Site) -> None:
+    voted = asked(quorum=2).voted(
+        "nobody", approves=True, subject=asked().subject.hash, now_ms=asked().asked_ms
+    )
+    with pytest.raises(MalformedAnswer, match="a vote of nobody"):
+        told(net, voted)
