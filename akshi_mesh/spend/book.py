@@ -44,6 +44,7 @@ CREATE TABLE IF NOT EXISTS spend_reservations (
 CREATE INDEX IF NOT EXISTS spend_reservations_open ON spend_reservations (at_ms)
     WHERE standing IN ('reserved', 'aborted_unknown')
 """,
+    "CREATE INDEX IF NOT EXISTS spend_reservations_day ON spend_reservations (day)",
     """
 CREATE TABLE IF NOT EXISTS spend_switch (
     one INTEGER PRIMARY KEY CHECK (one = 1),

@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS spend_ledger (
     memo TEXT NOT NULL
 ) STRICT, WITHOUT ROWID
 """,
+    "CREATE INDEX IF NOT EXISTS spend_ledger_at ON spend_ledger (at_ms)",
     """
 CREATE TABLE IF NOT EXISTS spend_accounts (
     account TEXT NOT NULL,
@@ -57,6 +58,10 @@ class LedgerRail:
         if self._database.changes():
             self._add(account_of(agent), cost.money.currency, -cost.money.micro)
             self._add(cost.payee, cost.money.currency, cost.money.micro)
+
+    def forget_before(self, at_ms: int) -> None:
+        """Drop entries older than that; the accounts keep their sums."""
+        self._database.execute("DELETE FROM spend_ledger WHERE at_ms < ?", (at_ms,))
 
     def _add(self, account: str, currency: str, micro: int) -> None:
         self._database.execute(

@@ -15,7 +15,7 @@ import trio
 
 from akshi_mesh.reserve import Reserve
 from akshi_mesh.spend import answers, book, ledger, payments
-from akshi_mesh.spend.book import NODE_SCOPE, Book, Payment, agent_scope, whose_scope
+from akshi_mesh.spend.book import KEPT_DAYS, NODE_SCOPE, Book, Payment, agent_scope, whose_scope
 from akshi_mesh.spend.ledger import LedgerRail
 from akshi_mesh.spend.payments import Payments
 from akshi_mesh.spend.rails import Payable, Rails
@@ -26,7 +26,7 @@ from sandbox.charge import Charge
 from sandbox.errors import PortRefused
 from sandbox.fault import FaultCode
 from sandbox.ports import AuditPort
-from sandbox.reservation import Reservation, Standing
+from sandbox.reservation import DAY_MS, Reservation, Standing
 from sandbox.spend import (
     LEDGER,
     MICRO_MAX,
@@ -92,6 +92,7 @@ class Purse:
         self._policy_of = policy_of
         self._wall_ms = wall_ms
         self._rails: Rails = rails or {}
+        self._tidied_on = -1  # the day on which old rows were dropped last
         self._uncertain: set[bytes] = set()  # cut off while being paid, not settled yet
         self._recover()
 
@@ -138,6 +139,10 @@ class Purse:
         one = Reservation(self.book.today(now_ms), cost.money)
         payment = Payment(id, now_ms, agent, cost.rail, cost.payee, one)
         with self._database.transaction(fsync=True):
+            if one.day != self._tidied_on:
+                self._tidied_on = one.day
+                self.book.forget_before(one.day - KEPT_DAYS)
+                self.ledger.forget_before((one.day - KEPT_DAYS) * DAY_MS)
             self.book.add(payment, whose)
             self._record(Event.RESERVED, payment)
 

@@ -1,15 +1,19 @@
 """A purse over a database in memory, and a clock that a test sets."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import trio
 
 from akshi_mesh.audit.log import SCHEMA as AUDIT_SCHEMA
 from akshi_mesh.audit.log import AuditLog
 from akshi_mesh.spend.purse import SCHEMA as SPEND_SCHEMA
 from akshi_mesh.spend.purse import Purse
-from akshi_mesh.spend.rails import Rail
+from akshi_mesh.spend.rails import Payable, Rail
 from sandbox.audit import AuditRecord, Event
 from sandbox.charge import Charge
+from sandbox.errors import PortRefused
+from sandbox.fault import FaultCode
 from sandbox.reservation import DAY_MS
 from sandbox.spend import LEDGER, Cost, Money, SpendPolicy
 from sync.store.database import MEMORY, Database
@@ -31,6 +35,26 @@ def euro_cents(cents: int) -> Money:
 POLICY = SpendPolicy(money("2.00EUR"), money("1.00EUR"), (LEDGER, "card"))
 COST = Cost(money("0.50EUR"), LEDGER, "shop")
 CHARGE = Charge(COST, "a map", None)
+CARD = Charge(replace(COST, rail="card"), "", None)
+
+
+class CardRail:
+    """Pays at once, or waits until somebody opens it."""
+
+    def __init__(self) -> None:
+        self.paid: list[Payable] = []
+        self.may_end = trio.Event()
+        self.failure: PortRefused | None = None
+
+    async def pay(self, payable: Payable, *, still_allowed: Callable[[], str | None]) -> str:
+        if self.failure is not None:
+            raise self.failure
+        await self.may_end.wait()
+        why = still_allowed()
+        if why is not None:
+            raise PortRefused(FaultCode.NOT_ALLOWED, why)
+        self.paid.append(payable)
+        return "receipt-1"
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """The purse: caps that hold, whatever ends in between, and a switch that ends it."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,39 +9,24 @@ import trio
 
 from akshi_mesh.reserve import Reserve
 from akshi_mesh.spend.purse import payment_id
-from akshi_mesh.spend.rails import Payable
 from akshi_mesh.spend.switch import is_switched_on
 from sandbox.audit import Event
-from sandbox.challenge import Challenge
-from sandbox.charge import Charge
 from sandbox.errors import AuditUnavailable, PortRefused
 from sandbox.fault import FaultCode
 from sandbox.reservation import DAY_MS, Standing
-from sandbox.spend import INFERENCE, LEDGER, Cost, Money, SpendPolicy
+from sandbox.spend import INFERENCE, Cost, SpendPolicy
 from sync.errors import StoreFull
-from tests.akshi_mesh.spend.desk import AGENT, CHARGE, COST, POLICY, TASK, Desk, euro_cents, money
-
-
-class CardRail:
-    """Pays at once, or waits until somebody opens it."""
-
-    def __init__(self) -> None:
-        self.paid: list[Payable] = []
-        self.may_end = trio.Event()
-        self.failure: PortRefused | None = None
-
-    async def pay(self, payable: Payable, *, still_allowed: Callable[[], str | None]) -> str:
-        if self.failure is not None:
-            raise self.failure
-        await self.may_end.wait()
-        why = still_allowed()
-        if why is not None:
-            raise PortRefused(FaultCode.NOT_ALLOWED, why)
-        self.paid.append(payable)
-        return "receipt-1"
-
-
-CARD = Charge(replace(COST, rail="card"), "", None)
+from tests.akshi_mesh.spend.desk import (
+    AGENT,
+    CARD,
+    CHARGE,
+    COST,
+    POLICY,
+    TASK,
+    CardRail,
+    Desk,
+    money,
+)
 
 
 def refused(desk: Desk, number: int, cost: Cost = COST) -> str:
@@ -172,6 +156,19 @@ def test_old_rows_go_and_the_last_day_stays() -> None:
     assert desk.spent() == "0.50EUR"
     desk.now_ms -= 9 * DAY_MS
     assert desk.spent() == "0.50EUR"
+
+
+async def test_a_year_later_the_first_payment_of_a_day_drops_old_rows() -> None:
+    desk = Desk()
+    desk.reserve(0)
+    await desk.pay(0)
+    desk.reserve(1)
+    desk.now_ms += 401 * DAY_MS
+    desk.reserve(2)
+    kept = desk.database.rows("SELECT day, standing FROM spend_reservations ORDER BY day")
+    assert [row[1] for row in kept] == ["reserved", "reserved"]
+    assert desk.database.value("SELECT count(*) FROM spend_ledger") == 0
+    assert desk.purse.ledger.received("shop") == (money("0.50EUR"),)
 
 
 async def test_simulated_money_is_counted_and_never_paid() -> None:
@@ -338,72 +335,3 @@ def test_any_other_word_switches_spending_off(value: str) -> None:
 @pytest.mark.parametrize("value", [None, "", "0", "false"])
 def test_these_words_leave_it_alone(value: str | None) -> None:
     assert not is_switched_on(value)
-
-
-# What servers ask for.
-
-LIGHTNING = Challenge("l402", "card", money("0.50EUR"), "shop", "L402 AGIA")
-ORIGIN = "https://shop.example"
-
-
-async def test_a_challenge_is_paid_and_its_proof_goes_to_its_origin_only() -> None:
-    rail = CardRail()
-    rail.may_end.set()
-    challenge = replace(LIGHTNING, scheme="x402")
-    desk = Desk(rails={"card": rail})
-    id = desk.purse.challenged(AGENT, ORIGIN, challenge)
-    assert id == desk.purse.challenged(AGENT, ORIGIN, challenge)
-    desk.reserve(0, CARD.cost)
-    answer = json.loads(await desk.pay(0, replace(CARD, challenge=id)))
-    assert answer["has_proof"] is True
-    assert rail.paid[0].challenge == challenge
-    assert rail.paid[0].key == answer["payment"]
-    assert desk.purse.proof(AGENT, answer["payment"], ORIGIN) == ("X-PAYMENT", "receipt-1")
-    for agent, payment, origin in (
-        ("thief", answer["payment"], ORIGIN),
-        (AGENT, answer["payment"], "https://evil.example"),
-        (AGENT, "00" * 16, ORIGIN),
-    ):
-        with pytest.raises(PortRefused, match="no proof"):
-            desk.purse.proof(agent, payment, origin)
-
-
-async def test_a_proof_that_is_none_is_not_kept() -> None:
-    rail = CardRail()
-    rail.may_end.set()
-    desk = Desk(rails={"card": rail})
-    id = desk.purse.challenged(AGENT, ORIGIN, LIGHTNING)
-    desk.reserve(0, CARD.cost)
-    answer = json.loads(await desk.pay(0, replace(CARD, challenge=id)))
-    assert answer["has_proof"] is False
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"money": euro_cents(49)},
-        {"rail": LEDGER},
-        {"payee": "other"},
-        {"money": Money(500_000, "USD")},
-    ],
-)
-async def test_a_charge_pays_what_the_challenge_asks_and_nothing_else(
-    changed: dict[str, object],
-) -> None:
-    desk = Desk()
-    id = desk.purse.challenged(AGENT, ORIGIN, LIGHTNING)
-    charge = Charge(replace(CARD.cost, **changed), "", id)  # type: ignore[arg-type]
-    with pytest.raises(PortRefused, match="asks for"):
-        await desk.pay(0, charge)
-    with pytest.raises(PortRefused, match="no such challenge"):
-        await desk.pay(0, replace(CARD, challenge="00" * 16))
-
-
-def test_challenges_of_one_agent_are_bounded() -> None:
-    desk = Desk()
-    for number in range(70):
-        desk.now_ms += 1
-        desk.purse.challenged(AGENT, ORIGIN, replace(LIGHTNING, payee=f"shop {number}"))
-    assert desk.database.value("SELECT count(*) FROM spend_challenges") == 64
-    oldest = desk.database.value("SELECT min(at_ms) FROM spend_challenges")
-    assert oldest == desk.now_ms - 63
