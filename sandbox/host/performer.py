@@ -20,7 +20,7 @@ from sandbox.find import FindEntries
 from sandbox.host.boundary import Desk
 from sandbox.host.counsel import Counsel
 from sandbox.mcp_server import CallTool, ListTools
-from sandbox.policy import Deny, decide
+from sandbox.policy import Deny, NeedApproval, decide
 from sandbox.ports import TaskRun
 from sandbox.prompt import Prompt
 from sandbox.request import (
@@ -203,6 +203,8 @@ class Performer:
             state = self._counsel.state(request, now_s=trio.current_time())
             moved = replace(request, wish=replace(wish, url=url, method=method))
             verdict = decide(self._desk.spec, moved, state)
+            if isinstance(verdict, NeedApproval):  # what was approved was another place
+                return "it needs an approval of its own"
             return verdict.reason if isinstance(verdict, Deny) else None
 
         return http_fetch.fetch(

@@ -161,6 +161,16 @@ async def test_to_another_method_than_the_rule_has(agent_for: AgentFor) -> None:
         assert len(server.requests) == 1
 
 
+async def test_to_a_request_that_a_person_would_be_asked_about(agent_for: AgentFor) -> None:
+    """What was approved was another request."""
+    async with serving(saying(moved("/b"), OK)) as server:
+        rule = f"private redirects {server.url}"
+        agent = agent_for(rule, approval="always", approves=True)
+        fault = await agent.refused(server.url)
+        assert "approval of its own" in fault.why
+        assert len(server.requests) == 1
+
+
 async def test_while_the_node_stops(agent_for: AgentFor) -> None:
     """The whole policy is asked again for each hop."""
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import trio
 
-from sandbox.approvals import ApprovalRule
+from sandbox.approvals import ApprovalRule, Approved, Decision, Question, When
 from sandbox.capability import Capability
 from sandbox.endpoint import EndpointRule
 from sandbox.fault import Fault, FaultCode
@@ -21,21 +22,42 @@ from tests.sandbox.fakes import FakeNode, spec, task
 from tests.sandbox.net.world import NoSecrets
 
 
+class Yes:
+    """A person who says yes to everything."""
+
+    async def ask(self, question: Question) -> Decision:
+        await trio.lowlevel.checkpoint()
+        return Approved("approval-1")
+
+    def consume(self, approval: str, subject: bytes, *, now_ms: int) -> None:
+        assert approval == "approval-1"
+
+    def withdraw(self, task_id: bytes, why: str) -> None:
+        """Nothing to take back."""
+
+
 class Agent:
     """An agent whose every fetch goes through the gate, and what the node wrote down."""
 
     def __init__(
-        self, *allowed: str, lookup: Lookup | None = None, secrets: SecretsPort | None = None
+        self,
+        *allowed: str,
+        lookup: Lookup | None = None,
+        secrets: SecretsPort | None = None,
+        approval: When = "never",
+        approves: bool = False,
     ) -> None:
         self.node = FakeNode()
         self.secrets = secrets or NoSecrets()
         self.fetcher = Fetcher(self.secrets, lookup=lookup)
         self.boundary = self.node.boundary()
         ports = replace(self.boundary.ports, http=self.fetcher, secrets=self.secrets)
+        if approves:
+            ports = replace(ports, approvals=Yes())
         self.boundary.ports = ports
         agent = spec(
             endpoints=tuple(map(EndpointRule.parse, allowed)),
-            approval={Capability.HTTP_FETCH: ApprovalRule("never")},
+            approval={Capability.HTTP_FETCH: ApprovalRule(approval)},
         )
         self._attempt = Attempt(self.boundary.desk(agent), task())
         self._numbers = itertools.count()
