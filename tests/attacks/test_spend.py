@@ -17,6 +17,7 @@ from sandbox.capability import Capability
 from sandbox.endpoint import Url
 from sandbox.fault import Fault, FaultCode
 from sandbox.hostcall import Call
+from sandbox.net.errand import about_to_send
 from sandbox.reservation import Standing
 from sandbox.spend import MICRO_MAX
 from tests.akshi_mesh.spend.desk import money
@@ -130,14 +131,12 @@ async def test_spend_the_same_call_twice_is_paid_once() -> None:
 async def test_spend_no_paid_byte_after_the_switch(monkeypatch: pytest.MonkeyPatch) -> None:
     """100 paid calls in flight, then the switch: the payee is sent nothing more, and it counts."""
     sent: list[float] = []
-    send_all = trio.SocketStream.send_all
 
-    async def noting(stream: trio.SocketStream, data: bytes) -> None:
-        if stream.socket.getpeername()[1] == payee.port:
-            sent.append(trio.current_time())
-        await send_all(stream, data)
+    def noting() -> None:
+        about_to_send()
+        sent.append(trio.current_time())  # the next statement sends
 
-    monkeypatch.setattr(trio.SocketStream, "send_all", noting)
+    monkeypatch.setattr("sandbox.net.stream.about_to_send", noting)
     payee = Payee(answers_after_s=30)
     policy = replace(POLICY, daily=money("100EUR"))
     answers: list[dict[str, Any] | Fault] = []
