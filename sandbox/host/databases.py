@@ -49,13 +49,8 @@ class _Session:
         self.is_over = False
         self.is_sealed = False
         self.has_pen = False
+        self.is_stopped = False
         self.lock = threading.Lock()
-
-    def close(self) -> None:
-        """Under the lock."""
-        if self.sql is not None:
-            sql, self.sql = self.sql, None
-            sql.close()  # which rolls back
 
 
 class Databases:
@@ -71,6 +66,8 @@ class Databases:
         self._sessions: dict[bytes, _Session] = {}
         self._pens: dict[str, trio.CapacityLimiter] = {}
         self._threads = trio.CapacityLimiter(THREADS)
+        self._idle: dict[str, GuestSql] = {}  # one an agent: opening takes longer than most tasks
+        self._is_closed = False
 
     # --- for the acts ---------------------------------------------------------------------------
 
@@ -172,18 +169,21 @@ class Databases:
         session.is_over = True
         if session.lock.acquire(blocking=False):
             try:
-                session.close()
+                self._let_go(session)
             finally:
                 session.lock.release()
-        elif session.sql is not None:
-            session.sql.interrupt()  # its thread closes it
+        else:
+            self._stop(session)  # and its thread lets go
         if session.has_pen:
             self._pens[session.agent].release_on_behalf_of(session)
 
     def close(self) -> None:
         """The node stops: what has not ended is run again after the next start."""
+        self._is_closed = True
         for task_id in list(self._sessions):
             self.roll_back(task_id)
+        while self._idle:
+            self._idle.popitem()[1].close()
 
     # --- for the start --------------------------------------------------------------------------
 
@@ -240,7 +240,7 @@ class Databases:
                     return job()
                 finally:
                     if session.is_over:
-                        session.close()
+                        self._let_go(session)
 
         try:
             return await trio.to_thread.run_sync(
@@ -249,15 +249,35 @@ class Databases:
         except trio.Cancelled:
             # Whoever cancels wants an end, and its thread must not go on for seconds.
             session.lost = "a statement of this task was stopped"
-            if session.sql is not None and session.lock.locked():
-                session.sql.interrupt()
+            self._stop(session)
             raise
+
+    @staticmethod
+    def _stop(session: _Session) -> None:
+        """End the statement that runs, if one does; the connection is not used again."""
+        session.is_stopped = True
+        sql = session.sql
+        if sql is not None and session.lock.locked():
+            sql.interrupt()
+
+    def _let_go(self, session: _Session) -> None:
+        """The connection waits for the agent's next task, if all is well. Under the lock."""
+        if session.sql is None:
+            return
+        sql, session.sql = session.sql, None
+        try:
+            sql.roll_back()
+            is_well = session.lost is None and not (session.is_stopped or sql.is_lost)
+        except ActFailed:
+            is_well = False
+        if not is_well or self._is_closed or self._idle.setdefault(session.agent, sql) is not sql:
+            sql.close()
 
     def _open(self, session: _Session) -> GuestSql:
         if session.lost is not None:
             raise ChangesLost(session.lost)
         if session.sql is None:
-            session.sql = self._connect(session.agent)
+            session.sql = self._idle.pop(session.agent, None) or self._connect(session.agent)
         return session.sql
 
     def _connect(self, agent: str) -> GuestSql:
