@@ -250,7 +250,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         started=started,
         warnings=[str(problem) for problem in config.notes],
     )
-    upkeep = Upkeep(parts, effects)
+    upkeep = Upkeep(parts)
     return parts, [
         Keeper.over(parts).run,
         tools.run,
@@ -259,6 +259,7 @@ def compose(config: Config, home: Home, ground: Ground) -> tuple[Parts, list[Ser
         attempts.run,
         switchboard.run,
         upkeep.run,
+        effects.run,
         held.broker.run,
         approvals.run,
     ]

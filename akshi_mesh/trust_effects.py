@@ -7,8 +7,10 @@ and done when it does again: a change of trust that is on disk is never half in 
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import NoReturn
 
 import structlog
+import trio
 
 from akshi_mesh.grant_book import GrantBook
 from akshi_mesh.transport.address import Address
@@ -20,6 +22,8 @@ from sync.errors import StoreBusy, StoreFull, StoreReadOnly
 from sync.mesh import Mesh
 from sync.proto.journal_events import PolicyChanged
 from sync.proto.task_events import TrustLost
+
+TICK_S = 0.25  # trust that ends is noticed so soon: its tasks are gone within a second
 
 log = structlog.get_logger()
 
@@ -34,6 +38,16 @@ class TrustEffects:
         self._links = links
         self._expired: set[bytes] = set()
         self._owed: deque[Callable[[], object]] = deque()
+
+    async def run(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> NoReturn:
+        """See that what ends by itself has ended, until cancelled."""
+        task_status.started()
+        while True:
+            await trio.sleep(TICK_S)
+            self.settle()
+            self.expire()
 
     def changed(self, before: TrustStore, after: TrustStore) -> None:
         """Act on the difference of two stores; the newer one is on disk already."""

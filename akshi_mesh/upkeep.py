@@ -1,4 +1,4 @@
-"""What a node does beside its work: checkpoints, the search index, trust that ends, attestations.
+"""What a node does beside its work: checkpoints, the search index, the audit log, attestations.
 
 Each is small or happens in a thread; none is in the way of a message.
 """
@@ -12,13 +12,12 @@ import structlog
 import trio
 
 from akshi_mesh.parts import Parts
-from akshi_mesh.trust_effects import TrustEffects
 from identity.attestation import attest
 from sync.errors import StoreBusy, StoreFull, StoreReadOnly
 
 log = structlog.get_logger()
 
-TICK_S = 0.5  # trust that ends is noticed within a second
+TICK_S = 0.5
 COMMITS_A_CHECKPOINT = 2_000  # about 8 MiB of log
 DAY_MS = 24 * 3600 * 1000
 ATTESTED_MS = 365 * DAY_MS  # an agent's old entries are believed that long after the last start
@@ -27,9 +26,8 @@ ATTESTED_MS = 365 * DAY_MS  # an agent's old entries are believed that long afte
 class Upkeep:
     """A service: construct, then ``await nursery.start(upkeep.run)``."""
 
-    def __init__(self, parts: Parts, effects: TrustEffects) -> None:
+    def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._effects = effects
         self._checkpoint_at = COMMITS_A_CHECKPOINT
 
     async def run(
@@ -51,8 +49,6 @@ class Upkeep:
 
     async def _tick(self) -> None:
         parts = self._parts
-        self._effects.settle()
-        self._effects.expire()
         if parts.finder.is_behind:
             await parts.finder.feed()
         if parts.database.commits >= self._checkpoint_at:

@@ -42,7 +42,9 @@ from sandbox.host.zygote import Zygote
 from sandbox.ports import Cancelled, Completed, Failed, Interrupted, Outcome, TaskRun
 from sandbox.trace import Trace
 
-CANCEL_GRACE_S = 1.0  # for a guest that asks `is-cancelled`; then it is killed
+# For a guest that asks `is-cancelled`; then it is killed. Work of a node that lost its trust is
+# gone within a second of that, so this and the time to notice are less.
+CANCEL_GRACE_S = 0.5
 ATTEMPTS_MAX = 3  # for one task, where the zygote dies under it
 
 

@@ -11,6 +11,7 @@ from tests.promises import world
 from tests.promises.world import Node, agent
 
 SECOND = 1.0  # after an end or a withdrawal, until nothing is left of it
+FOREVER = "fuel = 1_000_000_000_000_000\nwall_clock_s = 3600"
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,8 @@ def mesh() -> Iterator[dict[str, Node]]:
         carol = world.node(
             directory,
             "carol",
-            agent("every", "every", capabilities=["filesystem", "journal"], files=[str(shelf)]),
+            agent("every", "every", capabilities=["filesystem", "journal"], files=[str(shelf)])
+            + agent("hostile", world.HOSTILE / "hostile.wasm", limits=FOREVER),
         )
         bob = world.node(
             directory, "bob", agent("relay", "relay", capabilities=["a2a"], peers=["carol/*"])
@@ -153,12 +155,20 @@ def test_a_grant_lets_a_stranger_in_for_what_it_says_and_its_end_ends_it(
 
 def test_a_grant_that_ends_takes_its_link_along(mesh: dict[str, Node]) -> None:
     carol, dave = mesh["carol"], mesh["dave"]
-    made = carol.must("grant", "make", dave.did, "--allow", "a2a:every", "--until", "3s")
+    made = carol.must("grant", "make", dave.did, "--allow", "a2a:*", "--until", "4s", "--json")
+    (given,) = made.objects
     word = dave.home / "short.txt"
-    word.write_text(made.out)
+    word.write_text(given["text"])
     dave.must("grant", "use", str(word))
     world.wait_until(lambda: carol.is_linked(dave.did), "link by grant")
-    world.wait_until(lambda: not carol.is_linked(dave.did), "its end")
+    spinning = dave.must("task", "send", "carol/hostile", "spin", "--no-wait").out.strip()
+    client = carol.process.client
+    world.wait_until(lambda: any(t["id"] == spinning for t in client.task_list(limit=50)), "task")
+    world.wait_until(lambda: client.task_get(spinning)["final"], "end of the task")
+    ended = client.task_get(spinning)
+    assert ended["state"] == "TASK_STATE_CANCELED", ended["why"]
+    assert 0 <= ended["updated_ms"] - given["until_ms"] <= 1000 * SECOND
+    assert not carol.is_linked(dave.did)
     refused = dave.type("grant", "use", str(word))
     assert refused.code != 0
     assert "expired" in refused.err
