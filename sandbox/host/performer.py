@@ -207,12 +207,16 @@ class Performer:
                 return "it needs an approval of its own"
             return verdict.reason if isinstance(verdict, Deny) else None
 
+        def still_allowed() -> str | None:
+            stopped = self._still_allowed()
+            return stopped if stopped or wish.payment is None else self._still_paying()
+
         return http_fetch.fetch(
             self._ports.http,
             self._run,
             wish,
             rules=self._desk.spec.endpoints,
-            still_allowed=self._still_allowed,
+            still_allowed=still_allowed,
             hop=hop,
         )
 
