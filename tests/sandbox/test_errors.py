@@ -18,6 +18,7 @@ SAMPLES: list[SandboxError] = [
     errors.MalformedAuditRecord(why="want the keys 1 to 12"),
     errors.PortRefused(FaultCode.UNAVAILABLE, "queue full"),
     errors.ActFailed(FaultCode.INVALID, "no such file"),
+    errors.ChangesLost("interrupted"),
     errors.AuditUnavailable(why="disk full"),
     errors.Nondeterministic(3, why="another call"),
     errors.ProtocolBroken(why="out of turn"),
