@@ -15,19 +15,23 @@ from identity.did import Did
 from sandbox.acts import a2a, journal, task
 from sandbox.errors import PortRefused, SandboxError
 from sandbox.fault import Fault, FaultCode
+from sandbox.fetch import FetchRequest
 from sandbox.gate import (
-    Answer,
     Begin,
     Commit,
+    Conclude,
+    Consult,
     Perform,
     Recall,
     Record,
     Remember,
     RollBack,
     Script,
+    Settle,
     Step,
     host_call,
 )
+from sandbox.kept import Answer
 from sandbox.policy import State
 from sandbox.ports import EndedTask, TaskRun
 from sandbox.request import (
@@ -122,8 +126,7 @@ class Attempt:
             self._request = read_request(self._next, name, arguments)
             self._next += 1
             site = self._process.site
-            state = State(site.did, lambda _: None, None, self.run.chain)
-            self._script = host_call(self._request, site.specs[self.run.agent], state)
+            self._script = host_call(self._request, site.specs[self.run.agent])
             self._play(None)
 
     def look(self, *, is_late: bool) -> bool:
@@ -189,8 +192,14 @@ class Attempt:
         match step:
             case Recall(number):
                 return calls.recall(self.run.id, number)
+            case Consult():
+                return State(self._process.site.did, lambda _: None, None, self.run.chain)
             case Record():
                 return True
+            case Settle():  # nothing here costs anything
+                pass
+            case Conclude(request, answer):
+                calls.conclude(self.run.id, request.number, answer)
             case Perform(request, target):
                 return self._perform(request, target)
             case Remember(request, answer):
@@ -233,6 +242,10 @@ class Attempt:
                 return a2a.cancel(process.errands, run, wish, sent=self._sent)
             case ReportProgress() as wish:
                 return task.progress(process.errands, run, wish)
+            case FetchRequest() as wish:
+                process.world.oracle.fetched(process, str(wish.url))
+                process.point("an act outside")
+                return json.dumps({"status": 200})
             case TellTime():
                 return task.now(lambda: process.now().wall_ms)
             case DrawRandom() as wish:

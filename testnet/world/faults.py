@@ -99,7 +99,7 @@ class Faults:
         dice, steps = self._dice, list[Step]()
         for number in range(dice.randint(1, 6)):
             verb = dice.choice(
-                ("append", "append", "progress", "now", "random", "read", "send", "send", "wait")
+                ("append", "append", "progress", "fetch", "random", "read", "send", "send", "wait")
             )
             if verb == "send" and agent == BOSS:
                 target = f"{self._anybody().did}/{WORKER}"
@@ -126,7 +126,7 @@ class Faults:
         if site is self._world.traitor or site.fuse is not None:
             return
         # Everywhere alike, or where little time is spent and much can go wrong.
-        site.fuse_at = self._dice.choice(("", "a host call", "speech", "of a result"))
+        site.fuse_at = self._dice.choice(("", "a host call", "speech", "of a result", "outside"))
         site.fuse = self._dice.randrange(12 if site.fuse_at else FUSE_MAX)
         site.dies_by = self._dice.choice(self._world.plan.dies_by)
 

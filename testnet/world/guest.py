@@ -14,6 +14,7 @@ from sandbox.fault import Fault
 from sync.proto.task_messages import text_parts
 
 WAIT_MS = 120_000
+STUB = "https://stub.example"  # a server outside, which counts what it is asked
 
 Call = tuple[str, tuple[str | int, ...]]
 Guest = Generator[Call, str | Fault, str]
@@ -52,7 +53,7 @@ class Errand:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`verb` is append, send, wait, progress, read, now, random, cancel or fail."""
+    """`verb` is append, send, wait, progress, read, now, fetch, random, cancel or fail."""
 
     verb: str
     target: str = ""
@@ -69,7 +70,7 @@ def guest(text: str) -> Guest:
         GuestFailed: the errand asks for it.
     """
     order = json.loads(text)
-    label, drawn, sent, written = order["label"], "", list[str](), 0
+    label, drawn, sent, written, fetched = order["label"], "", list[str](), 0, 0
     for verb, target, errand in order["steps"]:
         match verb:
             case "append":
@@ -95,6 +96,9 @@ def guest(text: str) -> Guest:
                     yield "a2a.cancel", (sent[-1],)
             case "read":
                 yield "journal.read", ("", 3)
+            case "fetch":
+                fetched += 1
+                yield "http-fetch.fetch", (json.dumps({"url": f"{STUB}/{label}/{fetched}"}),)
             case "progress":
                 yield "task.progress", (f"{label} goes on",)
             case "fail":

@@ -50,6 +50,7 @@ class Oracle:
         self.errands: dict[str, Errand] = {}
         self.turned_down: set[str] = set()
         self.redone: defaultdict[int, Counter[str]] = defaultdict(Counter)  # may be there again
+        self.asked: Counter[str] = Counter()  # servers outside, by URL
         self.forgotten: set[bytes] = set()  # tasks that a sender's disk lost
         self._labels: dict[bytes, str] = {}
         self._told: dict[tuple[str, bytes], tuple[str, ...]] = {}
@@ -98,10 +99,20 @@ class Oracle:
     def fault(self, process: "Process", label: str, fault: Fault) -> None:
         """A guest was refused a call, which none here has earned."""
         plan = self._world.plan
-        is_fair = fault.code is FaultCode.CANCELLED or plan.jumps or plan.loses
+        cut_off = fault.code is FaultCode.UNKNOWN  # an act outside that nobody repeats
+        is_fair = fault.code is FaultCode.CANCELLED or cut_off or plan.jumps or plan.loses
         words = f"{label} at {process.site.name} is refused: {fault.code.value}, {fault.why}"
         self._world.trace.note(process.site.name, words)
         self.check(is_fair or "expire" in fault.why, words)
+
+    def fetched(self, process: "Process", url: str) -> None:
+        """A server outside was asked; no crash makes anybody ask it again."""
+        self.asked[url] += 1
+        is_excused = process.site.losses > 0 or self._world.is_traitor(process.site.me)
+        self.check(
+            self.asked[url] == 1 or is_excused,
+            f"{process.site.name} asked {url} {self.asked[url]} times",
+        )
 
     def settled(self, process: "Process", task_id: bytes, told: list[str]) -> None:
         """These answers are stored, for something may depend on them: no attempt hears others."""

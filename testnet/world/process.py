@@ -101,13 +101,12 @@ class Process:
         self.keeper = links.Keeper(site.me, self.dice)
         self.memory = Memory(self.mesh, self.tables.calls)
         self.errands = self._errands()
-        self.diaries = Diaries(
-            self.mesh,
-            self.view,
-            Finder(self.mesh, site.disk, HashingEmbedder()),
-            lambda name: site.agent_keys[name].public_key,
-            self.now,
-        )
+        self.diaries = self._diaries()
+
+    def _diaries(self) -> Diaries:
+        finder = Finder(self.mesh, self.site.disk, HashingEmbedder())
+        keys = self.site.agent_keys
+        return Diaries(self.mesh, self.view, finder, lambda name: keys[name].public_key, self.now)
 
     def _errands(self) -> LookOnce:
         unused = Switchboard(me=self.site.me, wall_ms=lambda: self.now().wall_ms)

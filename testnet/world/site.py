@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from identity.keys import SigningKey
 from sandbox.agent_spec import AgentSpec
 from sandbox.capability import Capability
+from sandbox.endpoint import EndpointRule
 from sync.clock import Moment
 from sync.store.database import MEMORY, Durability
 from sync.store.journals_schema import JOURNALS_SCHEMA
@@ -24,6 +25,8 @@ AGENTS = (BOSS, WORKER)
 JOURNALS = (BOSS, WORKER, NOTES)  # an agent's journal carries its name
 SLOTS = 2
 BACKUPS_KEPT = 3
+
+OUTSIDE = EndpointRule.parse("stub.example")
 
 
 @dataclass(slots=True)
@@ -93,9 +96,12 @@ class Site:
     def employ(self, everybody: list["Site"]) -> None:
         """The agents' configurations: any agent may ask any worker."""
         peers = tuple(f"{site.did}/{WORKER}" for site in everybody)
-        granted = frozenset({Capability.A2A, Capability.JOURNAL})
+        granted = frozenset({Capability.A2A, Capability.HTTP_FETCH, Capability.JOURNAL})
         self.specs = {
-            name: AgentSpec(name, f"/{name}.wasm", granted, peers, workers=SLOTS) for name in AGENTS
+            name: AgentSpec(
+                name, f"/{name}.wasm", granted, peers, workers=SLOTS, endpoints=(OUTSIDE,)
+            )
+            for name in AGENTS
         }
         self.trusted = {site.me: None for site in everybody if site.me != self.me}
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from identity.envelope import Kind
+from sandbox.gate import BEGUN
 from sync.mesh import Mesh
 from sync.proto import task_events
 from sync.proto.journals import Journals
@@ -37,6 +38,17 @@ def no_dedupe(patch: pytest.MonkeyPatch) -> None:
 def calls_forgotten(patch: pytest.MonkeyPatch) -> None:
     """A second attempt draws and asks anew."""
     patch.setattr(Calls, "remember", lambda *_: None)
+
+
+def intents_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """That an act outside was begun is not remembered, so it is begun again."""
+    remember = Calls.remember
+
+    def forgetful(self: Any, task: bytes, number: int, asked: bytes, answer: bytes) -> None:
+        if answer != BEGUN:
+            remember(self, task, number, asked, answer)
+
+    patch.setattr(Calls, "remember", forgetful)
 
 
 def calls_kept(patch: pytest.MonkeyPatch) -> None:
@@ -150,9 +162,10 @@ CASES: list[tuple[Break, list[int]]] = [
     (no_dedupe, [0]),
     (calls_forgotten, [0]),
     (calls_kept, [0]),
-    (spoken_before_the_commit, [0]),
+    (spoken_before_the_commit, [1]),
+    (intents_forgotten, [1]),
     (acknowledged_without_a_row, [0]),
-    (epoch_reused, [1]),
+    (epoch_reused, [2]),
     (lost_tasks_not_offered_again, [2]),
     (results_not_retried, [6]),
     (effects_after_the_result, [0]),
