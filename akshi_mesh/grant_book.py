@@ -96,7 +96,8 @@ class GrantBook:
 
     def knows(self, key: bytes) -> bool:
         """Whether a grant that counts here went through this key or its twin."""
-        return any(key in g.keys or twin(key) in g.keys for g in self._all())
+        both = {key, twin(key)}
+        return any(not both.isdisjoint(grant.keys) for grant in self._all())
 
     def held_of(self, issuer: bytes, now_ms: int) -> Grant | None:
         """What this node may show to `issuer`."""

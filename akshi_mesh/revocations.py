@@ -93,6 +93,8 @@ class Revocations:
         store = self._trust.store
         if author in store.revoked or any(store.get(key) for key in (author, twin(author))):
             return True
+        if self._trust.grants is not None and self._trust.grants.knows(author):
+            return True  # it was given something here, or handed it on
         return len(store.revoked) < HEARSAY_MAX and self._is_author(author)
 
     def _holds(self, author: bytes) -> bool:

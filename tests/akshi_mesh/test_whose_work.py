@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from akshi_mesh.errors import GrantsFull
 from akshi_mesh.grant_book import SCHEMA, SIDE_MAX, GrantBook
+from akshi_mesh.revocations import SCHEMA as REVOCATIONS
+from akshi_mesh.revocations import Revocations
 from akshi_mesh.trust_book import TrustBook
 from akshi_mesh.whose_work import WhoseWork
 from identity import CapRight, Right, Scope, SigningKey, TrustStore
@@ -209,3 +211,14 @@ def test_grants_have_a_limit(world: World, monkeypatch: pytest.MonkeyPatch) -> N
     world.grants.keep("shown", granted(hours=2))  # the same holder: the later one
     with pytest.raises(GrantsFull):
         world.grants.keep("shown", granted(BEN))
+
+
+def test_a_revocation_of_who_is_known_by_a_grant_only_is_believed(world: World) -> None:
+    database = Database.open(":memory:", schemas=[REVOCATIONS])
+    revocations = Revocations(database, world.trust, linked=set, is_author=lambda _key: False)
+    root = granted()
+    assert not revocations.take(ANN.public_key, b"proof", lambda *_: True)
+    world.grants.keep("shown", granted(BEN, ANN, root))
+    assert world.why(str(BEN.did)) is None
+    assert revocations.take(ANN.public_key, b"proof", lambda *_: True)
+    assert world.trust.is_out(BEN.public_key)
