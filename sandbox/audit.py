@@ -17,10 +17,10 @@ from identity.errors import IdentityError
 from sandbox.errors import MalformedAuditRecord
 
 DETAIL_CHARS_MAX = 256  # a target or a path; longer ones are cut, the hash has the rest
-FACTS_MAX = 16
-FACT_NAME_CHARS_MAX = 96  # `risk.http_fetch.headers.` and the longest header a guest may write
+FACTS_MAX = 40  # 24 fields of a risk, and what else is told of a call
+FACT_NAME_CHARS_MAX = 112  # `risk.http_fetch.headers.` and the longest header a guest may write
 FACT_CHARS_MAX = 256  # of one value; longer ones are cut, as the detail is
-RECORD_BYTES_MAX = 32_768  # 17 texts of 256 characters of 4 bytes, names and numbers, with room
+RECORD_BYTES_MAX = 65_536  # 41 texts of 256 characters of 4 bytes, their names, with room
 FOLD_MS = 1_000
 FOLDS_MAX = 256  # kinds of event open at once per agent; beyond, the oldest is written early
 
@@ -168,7 +168,7 @@ def _ordered(facts: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
 
 def _read_facts(value: object) -> tuple[tuple[str, str], ...]:
     if type(value) is not dict or not 0 < len(value) <= FACTS_MAX:
-        raise MalformedAuditRecord(why="the facts are not a map of 1 to 16")
+        raise MalformedAuditRecord(why="the facts are not a map of 1 to 40")
     if any(type(name) is not str or type(fact) is not str for name, fact in value.items()):
         raise MalformedAuditRecord(why="a fact is not text")
     if any(len(fact) > FACT_CHARS_MAX for fact in value.values()):

@@ -8,7 +8,7 @@ gets the answer. So the whole rule is testable without wasm, trio or a store.
         │       └─ begun, not ended ─▶ outside: unknown, never repeated; else: done anew
         ▼
     consult, decide ── deny ──▶ record, remember, tell the guest
-        │       └─ a person must say yes ─▶ record, ask ─▶ consult and decide again
+        │       └─ a person must say yes ─▶ ask, on record ─▶ consult and decide again
         ▼ allow
     LOCAL          one transaction: record, use up the approval, act, remember
     READ, NONE     record, act, record what failed, remember
@@ -76,7 +76,7 @@ class Record(Step[bool]):
 
 @dataclass(frozen=True, slots=True)
 class Ask(Step[Decision]):
-    """Ask a person, and wait for the answer. May raise PortRefused: nobody was asked."""
+    """Ask a person, on record, and wait. May raise PortRefused: nobody was asked."""
 
     request: Request
     verdict: NeedApproval
@@ -206,8 +206,6 @@ def _leave(request: Request, config: AgentSpec) -> Generator[Step[Any], Any, _Le
     if isinstance(verdict, Allow):
         return _Leave(verdict, state, None)
     try:
-        if not (yield from Record(Event.ASKED, request, None, verdict.risk.facts())):
-            return _TOO_MANY
         decision = yield from Ask(request, verdict)
     except AuditUnavailable:
         return _UNRECORDED

@@ -294,7 +294,7 @@ def _record(approval: Approval) -> AuditRecord:
         event = Event.APPROVED  # one of several that it needs
         facts.append(("votes", f"{len(approval.votes)} of {approval.quorum}"))
     if event is Event.ASKED:
-        facts += [("tier", risk.tier.value), ("score", str(risk.score))]
+        facts += risk.facts()
     if event in {Event.APPROVED, Event.DENIED}:
         facts.append(("by", approval.votes[-1].operator))
         detail = approval.votes[-1].note or detail

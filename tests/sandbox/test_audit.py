@@ -74,7 +74,7 @@ def test_any_bytes_are_a_record_or_malformed(data: bytes) -> None:
     [
         *[(1, "x"), (2, "eaten"), (9, "x" * 257), (11, 0), (12, 999), (5, "x"), (11, True)],
         *[(13, 1), (13, {}), (13, {"a": 1}), (13, {1: "a"}), (13, {"a": "x" * 257}), (14, 1)],
-        *[(13, {"": "a"}), (13, {"n" * 97: "a"}), (13, {str(n): "" for n in range(17)})],
+        *[(13, {"": "a"}), (13, {"n" * 113: "a"}), (13, {str(n): "" for n in range(41)})],
     ],
 )
 def test_a_field_that_is_impossible_is_malformed(key: int, value: object) -> None:
@@ -111,7 +111,7 @@ def test_too_many_facts_are_counted_and_too_long_ones_cut() -> None:
     assert len(many.fact("f00")) == FACT_CHARS_MAX
 
 
-@pytest.mark.parametrize("facts", [(("a", ""), ("a", "")), (("", ""),), (("n" * 97, ""),)])
+@pytest.mark.parametrize("facts", [(("a", ""), ("a", "")), (("", ""),), (("n" * 113, ""),)])
 def test_a_fact_that_no_map_can_hold_is_refused(facts: tuple[tuple[str, str], ...]) -> None:
     with pytest.raises(MalformedAuditRecord):
         replace(RECORD, facts=facts)

@@ -216,7 +216,6 @@ def asked(request: Request, config: AgentSpec, decision: object) -> Conversation
     assert isinstance(verdict, NeedApproval)
     return [
         (Recall(2), None),
-        (Record(Event.ASKED, request), True),
         (Ask(request, verdict), decision),
     ]
 
