@@ -83,10 +83,11 @@ def counted(host: Node, agent_name: str) -> int:
     return sum(line["count"] for line in denied)
 
 
-def test_what_is_granted_and_not_built_is_unavailable(host: Node) -> None:
-    """Promise 1: five capabilities of a later release say so; nothing is made up."""
+def test_a_capability_alone_reaches_no_server_no_model_and_no_money(host: Node) -> None:
+    """Promise 1: what was granted without an endpoint, a route, a server or a budget says so."""
     answers = heard(host.ask("self/full", "try all"))
-    assert answers == dict.fromkeys(FUNCTIONS, "unavailable") | WORKING
+    nowhere = dict.fromkeys(("http-fetch", "mcp", "spend"), "not-allowed")
+    assert answers == {"inference": "unavailable", "database": "ok"} | nowhere | WORKING
 
 
 def test_an_empty_allowlist_blocks_all(host: Node) -> None:
