@@ -139,11 +139,11 @@ class Purse:
         one = Reservation(self.book.today(now_ms), cost.money)
         payment = Payment(id, now_ms, agent, cost.rail, cost.payee, one)
         with self._database.transaction(fsync=True):
+            self.book.add(payment, whose)
             if one.day != self._tidied_on:
                 self._tidied_on = one.day
                 self.book.forget_before(one.day - KEPT_DAYS)
                 self.ledger.forget_before((one.day - KEPT_DAYS) * DAY_MS)
-            self.book.add(payment, whose)
             self._record(Event.RESERVED, payment)
 
     @contextmanager
