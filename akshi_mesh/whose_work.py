@@ -16,6 +16,7 @@ from sandbox.bounds import Bounds, bounds_of
 from sandbox.ports import TaskRun
 
 ADD = "akshi-node trust add"
+MADE_MAX = 1_024
 
 
 class WhoseWork:
@@ -24,6 +25,7 @@ class WhoseWork:
     def __init__(self, me: Did, trust: TrustBook) -> None:
         self._me = str(me)
         self._trust = trust
+        self._made: dict[str, tuple[Scope, Bounds]] = {}  # of each party the last, while it holds
 
     def bounds(self, run: TaskRun) -> tuple[Bounds, ...]:
         """One for everybody who narrows `run`; none for the owner's own work.
@@ -52,11 +54,17 @@ class WhoseWork:
         return narrowest
 
     def _of(self, did: str) -> Bounds:
-        hint = f"{ADD} {did}"
         scope = self._trust.scope(_key(did))
         if scope is None:
-            return Bounds(did, hint=hint, gone="is not trusted here any more")
-        return bounds_of(did, scope.as_said_by(self._me), hint=hint)
+            return Bounds(did, hint=f"{ADD} {did}", gone="is not trusted here any more")
+        made = self._made.get(did)
+        if made is not None and made[0] is scope:
+            return made[1]
+        bounds = bounds_of(did, scope.as_said_by(self._me), hint=f"{ADD} {did}")
+        if len(self._made) >= MADE_MAX:
+            self._made.clear()
+        self._made[did] = scope, bounds
+        return bounds
 
     def _of_task(self, run: TaskRun, scope: Scope) -> Bounds:
         """The scope that stands in the task. Only who sent it can widen that."""
