@@ -1,12 +1,16 @@
 """A bundle of a task proves to an outsider what both sides have signed about it."""
 
+from dataclasses import replace
+
 import pytest
 
 from akshi_mesh.audit import verify_audit
 from akshi_mesh.audit.book import AuditBook
 from akshi_mesh.audit.bundle import task_files
 from akshi_mesh.audit.errors import NoTask
+from akshi_mesh.audit.export import selection
 from akshi_mesh.audit.notary import Notary
+from akshi_mesh.audit.receipts import of_task
 from identity.envelope import Kind
 from sync.proto.task_bodies import dump_json
 from tests.akshi_mesh.audit.signing_nodes import SigningNode, done, signing_pair
@@ -68,6 +72,41 @@ def test_a_contradiction_is_in_the_bundle_with_both_signatures() -> None:
     files = bundle(ann, task_id)
     assert "3 envelopes of both sides" in verify_audit.verify(files)
     assert b"other words" in files["evidence/other.cbor"]
+
+
+def claimed(ann: SigningNode, task_id: bytes, **changes: str) -> dict[str, bytes]:
+    """A bundle of a log that lies about who signed what; the log itself is sound."""
+    (honest,) = [leaf for leaf in ann.leaves if leaf.task_id == task_id]
+    facts = {**dict(honest.facts), **changes}
+    lying = SigningNode("ann", ann.clock)
+    lying.audit.record(replace(honest, facts=tuple(facts.items())))
+    files = bundle(ann, task_id)
+    note = Notary(lying.db, lying.key, wall_ms=lambda: 0).checkpoint()
+    return {**files, **dict(selection(AuditBook(lying.db), note, [1]))}
+
+
+def test_a_log_that_claims_a_signature_of_somebody_else_is_refused() -> None:
+    ann, bob = signing_pair()
+    task_id = done(ann, bob)
+    assert not refused(claimed(ann, task_id))
+    assert refused(claimed(ann, task_id, role="did"))
+    assert refused(claimed(ann, task_id, peer=str(ann.key.did)))
+
+
+def test_a_result_of_another_task_and_a_receipt_of_another_result_prove_nothing() -> None:
+    ann, bob = signing_pair()
+    first, second = done(ann, bob, "one"), done(ann, bob, "two")
+    (other,) = of_task(ann.db, second)
+    for part, id_, data in (
+        ("result", other.result_id, other.result),
+        ("receipt", other.receipt_id, other.receipt),
+    ):
+        files = claimed(ann, first, **{part: id_.hex()})
+        assert refused({**files, f"evidence/{part}.cbor": data}), part
+    # The result alone: it is of another task, and no receipt is there to say so.
+    files = claimed(ann, first, result=other.result_id.hex())
+    del files["evidence/receipt.cbor"]
+    assert refused({**files, "evidence/result.cbor": other.result})
 
 
 @pytest.mark.parametrize("task", ["", "00" * 32, "xy" * 32, "ab"])

@@ -1,5 +1,7 @@
 """The audit log keeps what it was given, and notices every change of it."""
 
+from dataclasses import replace
+
 import pytest
 
 from akshi_mesh.audit.book import AuditBook
@@ -80,6 +82,16 @@ def test_a_violation_is_on_the_disk_before_anything_follows(
     audit.record(record(0))
     assert database.syncs == before
     audit.record(record(1, event=Event.VIOLATION))
+    assert database.syncs == before + 1
+
+
+def test_an_act_of_high_risk_is_on_the_disk_before_it_happens(
+    database: Database, audit: AuditLog
+) -> None:
+    before = database.syncs
+    audit.record(replace(record(0), facts=(("tier", "medium"),)))
+    assert database.syncs == before
+    audit.record(replace(record(1), facts=(("tier", "high"),)))
     assert database.syncs == before + 1
 
 

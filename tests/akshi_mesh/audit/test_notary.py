@@ -69,6 +69,19 @@ def test_a_changed_log_is_reported_and_not_signed_again(sql: str, why: str) -> N
             log.notary.checkpoint()
 
 
+def test_a_log_that_was_cut_back_is_not_signed_again() -> None:
+    log = SmallLog()
+    log.add(3)
+    log.notary.checkpoint()
+    with log.database.transaction():
+        log.database.execute("DELETE FROM audit WHERE seq = 3")
+    with pytest.raises(LogChanged, match="3 records were signed, 2 are left"):
+        log.notary.checkpoint()
+    assert log.book.check(KEY.public_key) == [
+        "a checkpoint of 3 records was signed, and there are 2"
+    ]
+
+
 def test_blotting_out_more_than_a_record_says_is_reported() -> None:
     log = SmallLog(days=1)
     log.note(5)

@@ -1,6 +1,7 @@
 """Both logs hold what both have signed about a task, and say so where a signature lacks."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
@@ -176,3 +177,18 @@ def test_what_is_kept_is_bounded_and_leaves_with_age(monkeypatch: pytest.MonkeyP
     ann.receipts._unsealed.update({b"a": b"x", b"b": b"y"})
     done(ann, bob, "again")
     assert ann.leaves[-1].event.value == "receipt"
+
+
+def test_a_receipt_about_an_earlier_sealing_does_not_sign_this_one() -> None:
+    ann, bob = signing_pair()
+    task_id = ann.submit(bob)
+    deliver(ann, bob)
+    bob.finish_all()
+    before = held(bob, task_id)
+    offered = bob.store.outbox.get(ann.me, 1)
+    assert offered is not None
+    result = open_envelope(before.result, network=NETWORK, me=ann.me, now_ms=START_MS)
+    bob.receipts.result_acknowledged(replace(offered, id=b"x" * 32), result)
+    assert held(bob, task_id).standing == OPEN
+    bob.receipts.result_acknowledged(offered, result)
+    assert held(bob, task_id).standing == AGREED

@@ -13,6 +13,8 @@ from akshi_mesh.audit.receipts import CONTRADICTED, of_task
 from akshi_mesh.audit.reconcile import PAGE_ROWS, Page, Question, Row
 from akshi_mesh.audit.reconciler import Reconciler
 from identity.envelope import Envelope, Kind, open_envelope
+from sync.proto.task_bodies import Receipt, dump_receipts
+from sync.proto.task_states import Disposition
 from tests.akshi_mesh.audit.signing_nodes import SigningNode, done, signing_pair
 from tests.sync.task_nodes import NETWORK, START_MS, deliver
 
@@ -187,6 +189,42 @@ async def test_a_made_up_receipt_is_no_receipt(
 
     bob.lie = lie
     assert (await ann.reconciler.reconcile(bob.node.me))["contradictory"] == 1
+
+
+async def test_a_receipt_of_its_own_hand_is_not_ours(talkers: tuple[Talker, Talker]) -> None:
+    ann, bob = talkers
+    task_id = done(ann.node, bob.node)
+    (theirs,) = of_task(bob.node.db, task_id)
+    own_id, own = bob.node.tasks._post._author.seal(
+        Kind.RECEIPT,
+        dump_receipts([Receipt(theirs.result_id, Disposition.DONE)]),
+        now=bob.node.clock.now,
+        audience=bob.node.me,
+    )
+
+    def lie(page: Page) -> Page:
+        if page.receipt is not None:
+            return replace(page, receipt=own)
+        return changed(receipt_id=own_id)(page)
+
+    bob.lie = lie
+    assert (await ann.reconciler.reconcile(bob.node.me))["contradictory"] == 1
+
+
+async def test_an_answer_of_somebody_else_is_no_answer(
+    talkers: tuple[Talker, Talker], clock: MockClock
+) -> None:
+    ann, bob = talkers
+    done(ann.node, bob.node)
+
+    def through_carol(peer: bytes, opened: Envelope) -> None:
+        _, data = bob.reconciler._sealed(peer, Kind.RECONCILED, Page().to_cbor(), about=opened.id)
+        answer = open_envelope(data, network=NETWORK, me=peer, now_ms=2 * START_MS)
+        ann.reconciler.take(b"c" * 32, answer)
+
+    bob.hear = through_carol  # type: ignore[method-assign]
+    with pytest.raises(PeerSilent, match="no answer"):
+        await ann.reconciler.reconcile(bob.node.me)
 
 
 async def test_a_receipt_that_we_signed_and_forgot_is_believed(

@@ -80,6 +80,20 @@ def test_exchanged_files_and_exchanged_records_are_noticed(large: dict[str, byte
     assert refused({**large, "tile/entries/000": entry_bundle(entries)})
 
 
+def test_a_record_that_was_written_anew_with_all_its_hashes_is_not_what_was_signed(
+    small: dict[str, bytes], large: dict[str, bytes]
+) -> None:
+    """Entry and leaf changed together; or a hash above alone."""
+    entries = read_bundle(small["tile/entries/000.p/5"])
+    entries[2] = entries[2][:-1] + b"\x07"
+    tile = bytearray(small["tile/0/000.p/5"])
+    tile[64:96] = verify_audit.leaf_hash(entries[2])
+    changed = {"tile/entries/000.p/5": entry_bundle(entries), "tile/0/000.p/5": bytes(tile)}
+    assert refused({**small, **changed})
+    above = large["tile/1/000.p/2"]
+    assert refused({**large, "tile/1/000.p/2": above[:40] + bytes([above[40] ^ 1]) + above[41:]})
+
+
 def test_a_log_that_lost_its_newest_records_is_not_what_was_signed() -> None:
     """Cut back whole, with a proper tree but without the key."""
     log = SmallLog()
