@@ -55,8 +55,12 @@ class Server:
                 self.asked.append(path)
                 if path == "/drip":
                     connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-                while not select.select([connection], [], [], 0.01)[0]:
-                    if path == "/drip":
+                while True:
+                    # The body of a request may come on its own; its end is the other side's.
+                    if select.select([connection], [], [], 0.01)[0]:
+                        if not connection.recv(65_536):
+                            break
+                    elif path == "/drip":
                         connection.sendall(b"1\r\nx\r\n")
             except OSError:
                 pass
