@@ -5,11 +5,17 @@ comes from a short list, such as a method. Names that a guest may choose freely,
 headers and arguments of tools, are fields of their own, so that the unknown ones are high.
 """
 
+import re
+from typing import Final
+
 from sandbox.capability import Capability
 from sandbox.fetch import FetchRequest
 from sandbox.mcp_server import CallTool
 from sandbox.prompt import Prompt
 from sandbox.request import Request
+
+# One key of a path of `sandbox.mcp_server.fields_of`: plain, or quoted with whatever it holds.
+_KEY: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[^."\[\]]+')
 
 
 def fields_of(request: Request) -> tuple[str, ...]:
@@ -48,7 +54,5 @@ def _of_fetch(wish: FetchRequest) -> tuple[str, ...]:
 
 
 def _of_arguments(paths: tuple[str, ...]) -> list[str]:
-    """Every key of every path, alone: nesting and arrays hide nothing."""
-    return sorted(
-        {f"mcp.arguments.{key.replace('[]', '')}" for path in paths for key in path.split(".")}
-    )
+    """Every key of every path, alone: nesting and arrays hide nothing, and a dot is no nesting."""
+    return sorted({f"mcp.arguments.{key}" for path in paths for key in _KEY.findall(path)})
