@@ -21,9 +21,10 @@ import trio
 from akshi_mesh.api.errors import Denied
 from akshi_mesh.api.server import Api
 from akshi_mesh.api.shapes import NodeStatus
-from akshi_mesh.compose import SCHEMAS, Ground, compose
+from akshi_mesh.compose import compose
 from akshi_mesh.config.model import Config
 from akshi_mesh.control.status import NodeControl
+from akshi_mesh.ground import SCHEMAS, Ground
 from akshi_mesh.home import Home
 from akshi_mesh.parts import Parts
 from akshi_mesh.secrets.start import open_vault

@@ -12,7 +12,7 @@ import time
 
 import trio
 
-from akshi_mesh.compose import SCHEMAS
+from akshi_mesh.ground import SCHEMAS
 from akshi_mesh.parts import Parts
 from bench.figure import Promise, Sample
 from bench.local_node import befriend, local_node, wait_linked, wait_until, workshop

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import trio
 
-from akshi_mesh.compose import SCHEMAS, Ground, compose
+from akshi_mesh.compose import compose
 from akshi_mesh.config.load import load_config
 from akshi_mesh.control.status import NodeControl
+from akshi_mesh.ground import SCHEMAS, Ground
 from akshi_mesh.parts import Parts
 from akshi_mesh.secrets.start import open_vault
 from identity.did import Did

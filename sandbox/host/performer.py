@@ -30,7 +30,6 @@ from sandbox.request import (
     CancelTask,
     DrawRandom,
     ListFiles,
-    NotBuilt,
     ReadEntries,
     ReadFile,
     ReportProgress,
@@ -164,11 +163,12 @@ class Performer:
                     raise ActFailed(FaultCode.UNAVAILABLE, "this node keeps no databases")
                 return await self.waited(run_sql(ports.databases, run, wish.statement))
             case FetchRequest() as wish:
-                return await self.waited(self._fetch_paid(wish, request))
+                return await self.waited(self._fetch_paid(wish, request), leaves=True)
             case AskBalance() | Quote() | Charge() as wish:
                 grants, number = self._counsel.grants(), request.number
                 return await self.waited(
-                    spend.spend(ports.purse, run, wish, number=number, grants=grants)
+                    spend.spend(ports.purse, run, wish, number=number, grants=grants),
+                    leaves=isinstance(wish, Charge),
                 )
             case Prompt() as wish:
                 if ports.models is None:
@@ -183,19 +183,28 @@ class Performer:
                 return answered.json
             case ListTools() | CallTool() as wish:
                 return await self.waited(
-                    mcp.ask(ports.tools, run, wish, still_allowed=self._still_allowed)
+                    mcp.ask(ports.tools, run, wish, still_allowed=self._still_allowed),
+                    leaves=isinstance(wish, CallTool),
                 )
-            case NotBuilt() | Unreadable():
+            case Unreadable():
                 raise AssertionError("the policy lets none of these through")
             case _:
                 raise AssertionError(f"{request.function.name} is performed by nobody")
 
-    async def waited(self, answer: Awaitable[AnswerT]) -> AnswerT:
-        """Wait for `answer`, but not beyond the moment when nobody wants it any more."""
+    async def waited(self, answer: Awaitable[AnswerT], *, leaves: bool = False) -> AnswerT:
+        """Wait for `answer`, but not beyond the moment when nobody wants it any more.
+
+        Args:
+            answer: what is waited for.
+            leaves: it may have left the node when it is cut off, and then nobody knows.
+        """
+        is_late = self.is_cancelled
         with trio.CancelScope() as self._waiting:
-            if self.is_cancelled:
+            if is_late:
                 self._waiting.cancel()
             return await answer
+        if leaves and not is_late:
+            raise ActFailed(FaultCode.UNKNOWN, "it was cut off: the task is to end")
         raise ActFailed(FaultCode.CANCELLED, "the task is to end")
 
     def _fetch(self, wish: FetchRequest, request: Request) -> Awaitable[str]:

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import pytest
 
-from akshi_mesh.compose import SCHEMAS
 from akshi_mesh.fsck import check_store
+from akshi_mesh.ground import SCHEMAS
 from identity.keys import SigningKey
 from sync.author import Author
 from sync.clock import Moment

@@ -9,6 +9,7 @@ from akshi_mesh.api.errors import Denied, NotKnown
 from akshi_mesh.api.shapes_audit import ReconcileReport
 from akshi_mesh.api.shapes_mcp import McpServerInfo, McpToolInfo
 from akshi_mesh.api.shapes_secrets import SecretInfo
+from tests.akshi_mesh.api.fake_agents import FakeAgents
 from tests.akshi_mesh.api.fake_approvals import FakeApprovals
 from tests.akshi_mesh.api.fake_grants import FakeGrants
 from tests.akshi_mesh.api.fake_spend import FakeSpend
@@ -51,7 +52,7 @@ def task(state: str = "TASK_STATE_COMPLETED", *, final: bool = True) -> shapes.T
     }
 
 
-class FakeControl(FakeApprovals, FakeSpend, FakeGrants):
+class FakeControl(FakeAgents, FakeApprovals, FakeSpend, FakeGrants):
     """Fixed answers; `ask` holds (method, arguments) of every question, in order."""
 
     def __init__(self) -> None:
@@ -160,60 +161,6 @@ class FakeControl(FakeApprovals, FakeSpend, FakeGrants):
     async def add_peer(self, peer: str) -> shapes.PeerAdded:
         self._note("add_peer", peer)
         raise Denied(f"not trusted: {peer}", hint=f"akshi-node trust add {peer}")
-
-    async def agents(self) -> list[shapes.AgentInfo]:
-        return [
-            {
-                "name": "reader",
-                "did": DID,
-                "state": "ready",
-                "why": "",
-                "wasm_cid": "bafk",
-                "capabilities": ["a2a", "journal"],
-                "restarts": 0,
-                "tasks_waiting": 0,
-                "tasks_running": 0,
-                "tasks_completed": 2,
-                "tasks_failed": 1,
-                "memory_bytes": 4 << 20,
-                "memory_bytes_max": 16 << 20,
-                "fuel_used": 1_000,
-                "fuel_used_last": 400,
-                "fuel_max": 10_000_000_000,
-                "run_seconds": 0.5,
-                "wall_clock_s_max": 30.0,
-                "calls": {"journal.append": 2},
-                "calls_refused": {},
-            }
-        ]
-
-    async def agent_start(self, name: str) -> shapes.AgentInfo:
-        return await self._agent("agent_start", name)
-
-    async def agent_stop(self, name: str) -> shapes.AgentInfo:
-        return await self._agent("agent_stop", name)
-
-    async def agent_restart(self, name: str) -> shapes.AgentInfo:
-        return await self._agent("agent_restart", name)
-
-    async def agent_reload(self, name: str, *, cid: str | None) -> shapes.AgentInfo:
-        return await self._agent("agent_reload", name, cid)
-
-    async def _agent(self, call: str, name: str, *more: object) -> shapes.AgentInfo:
-        self._note(call, name, *more)
-        if name != "reader":
-            raise NotKnown(f"no agent {name!r} here", hint="akshi-node agents list")
-        return (await self.agents())[0]
-
-    async def agent_caps(self, name: str) -> shapes.AgentCaps:
-        if name != "reader":
-            raise NotKnown(f"no agent {name!r} here", hint="akshi-node agents list")
-        return {
-            "name": name,
-            "did": DID,
-            "capabilities": {"a2a": ["self/*"], "journal": []},
-            "denied": ["http_fetch"],
-        }
 
     async def task_send(
         self,
