@@ -52,8 +52,7 @@ class Function:
     name: str
     capability: Capability | None
     parameters: tuple[Parameter, ...]
-    # None: this release has no act behind it, and a granted call is `unavailable`.
-    effect: Effect | None
+    effect: Effect
 
 
 _TEXT, _U32 = Parameter.TEXT, Parameter.U32

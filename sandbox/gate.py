@@ -23,7 +23,7 @@ act without a record. Where no record can be kept, nothing happens.
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, assert_never
 
 from sandbox.agent_spec import AgentSpec
 from sandbox.approvals import Approved, Decision, Denied, TimedOut, TooMany, Withdrawn
@@ -232,6 +232,8 @@ def _not_approved(decision: Denied | TimedOut | Withdrawn | TooMany) -> Fault:
             return Fault(FaultCode.CANCELLED, f"the question was withdrawn: {why}")
         case TooMany(why):
             return Fault(FaultCode.RATE_LIMITED, why)
+        case _:
+            assert_never(decision)
 
 
 def _refuse(request: Request, fault: Fault, event: Event) -> Script:

@@ -18,6 +18,7 @@ from sandbox.agent_spec import AgentSpec, mount_name
 from sandbox.approvals import RULE_DEFAULT, ApprovalRule
 from sandbox.bounds import Bounds, Use
 from sandbox.bounds import refusal as refusal_of
+from sandbox.capability import Capability
 from sandbox.charge import Charge, Quote
 from sandbox.errors import MalformedAgentAddress
 from sandbox.fault import Fault, FaultCode
@@ -33,7 +34,6 @@ from sandbox.request import (
     CancelTask,
     DrawRandom,
     ListFiles,
-    NotBuilt,
     ReadEntries,
     ReadFile,
     ReportProgress,
@@ -142,7 +142,7 @@ def decide(config: AgentSpec, request: Request, state: State) -> Verdict:
     if capability is None:
         gone = refusal_of(state.bounds, None)
         return Deny(*gone) if gone else found
-    refusal = refusal_of(state.bounds, _use(request, found.target, state))
+    refusal = refusal_of(state.bounds, _use(capability, request, found.target, state))
     if refusal is not None:
         return Deny(*refusal)
     if not state.has_rate:
@@ -161,11 +161,8 @@ def decide(config: AgentSpec, request: Request, state: State) -> Verdict:
     return Allow(found.target, risk)
 
 
-def _use(request: Request, target: str, state: State) -> Use | None:
+def _use(capability: Capability, request: Request, target: str, state: State) -> Use:
     """What the call wants of whoever's work it is."""
-    capability = request.function.capability
-    if capability is None:
-        return None
     match request.wish:
         case FetchRequest(url, method):
             return Use(capability, url=url, method=method)
@@ -188,8 +185,6 @@ def _pays(request: Request) -> bool:
 def _decide_target(config: AgentSpec, request: Request, state: State) -> Allow | Deny:
     """Whether it means something, and whether its target is on the agent's list."""
     match request.wish:
-        case NotBuilt():
-            return Deny(FaultCode.UNAVAILABLE, f"{request.function.name} is not available here")
         case Unreadable(why):
             return Deny(FaultCode.INVALID, why)
         case SendTask():

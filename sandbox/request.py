@@ -126,11 +126,6 @@ class AskBalance:
 
 
 @dataclass(frozen=True, slots=True)
-class NotBuilt:
-    """A function whose capability exists and whose act does not, in this release."""
-
-
-@dataclass(frozen=True, slots=True)
 class Unreadable:
     """Arguments of the right types that mean nothing. Refused only after the capability."""
 
@@ -160,7 +155,6 @@ Wish = (
     | WriteLog
     | TellTime
     | DrawRandom
-    | NotBuilt
     | Unreadable
 )
 
@@ -226,8 +220,6 @@ def read_request(number: int, name: str, arguments: Sequence[str | int]) -> Requ
 
 
 def _read(function: Function, arguments: Sequence[str | int], size: int) -> Wish:
-    if function.effect is None:
-        return NotBuilt()
     if size > ARGUMENTS_BYTES_MAX:
         return Unreadable(f"arguments over {ARGUMENTS_BYTES_MAX} bytes")
     try:

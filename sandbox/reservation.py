@@ -10,6 +10,7 @@ reservation gives anything back, and nothing is ever given back that was unknown
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import assert_never
 
 from sandbox.spend import Money
 
@@ -49,6 +50,8 @@ class Reservation:
             case Standing.COMMITTED | Standing.UNKNOWN:
                 more = max(0, actual.micro - self.money.micro)
                 return (replace(self, money=actual) if more else self), more
+            case _:
+                assert_never(self.standing)
 
     def release(self) -> tuple["Reservation", int]:
         """Nothing was paid; the change of the day's count, zero the second time."""

@@ -203,3 +203,11 @@ def test_a_scope_has_a_limit() -> None:
     assert len(Scope.of(caps[:CAPS_MAX]).caps) == CAPS_MAX
     with pytest.raises(MalformedCap):
         Scope.of(caps)
+
+
+def test_more_capabilities_than_a_scope_holds_are_malformed() -> None:
+    caps = sorted(f"inference:m{n}" for n in range(CAPS_MAX + 1))
+    Scope.from_fields({1: caps[:-1]})
+    for wrong in (caps, "journal", [1], ["spend", "journal"], ["spend", "spend"]):
+        with pytest.raises(MalformedCap):
+            Scope.from_fields({1: wrong})

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from identity import CapRight, DailySpend, Right, Scope, SigningKey, cbor, envelope, errors
+from identity import CapRight, DailySpend, Right, Scope, SigningKey, cbor, cose, envelope, errors
 from identity.errors import BadSignature, Expired, FromTheFuture, GrantRefused, MalformedGrant
 from identity.grants import (
     CHAIN_BYTES_MAX,
@@ -263,3 +263,68 @@ def test_an_envelope_of_another_kind_is_no_link() -> None:
     )
     with pytest.raises(MalformedGrant, match="kind receipt"):
         opened(cbor.dumps([other]))
+
+
+def cheating(payload: bytes) -> bytes:
+    """A chain of one link whose signature is good, whatever it says."""
+    return cbor.dumps(
+        [
+            cose.sign1(
+                C,
+                protected=cbor.dumps({1: -8, 3: envelope.Kind.GRANT.content_type, 4: C.public_key}),
+                payload=payload,
+                external_aad=cbor.dumps(["akshi-mesh/envelope", 1, NETWORK]),
+            )
+        ]
+    )
+
+
+def saying(body: object) -> bytes:
+    """As `cheating`, with this body."""
+    text = body if isinstance(body, bytes) else cbor.dumps(body)  # type: ignore[arg-type]
+    fields = {1: bytes(16), 2: D.public_key, 4: NOW_MS, 5: NOW_MS + HOUR_MS, 7: text}
+    return cheating(cbor.dumps(fields))
+
+
+def test_a_signed_link_that_says_what_it_may_is_read() -> None:
+    assert opened(saying({1: 1, 2: ["a2a:read"], 3: {1: []}})).last.rights
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff",
+        b"\xa1\x01",
+        [],
+        {1: 1, 2: ["a2a:read"]},
+        {1: 1, 2: ["a2a:read"], 3: {1: []}, 4: 1},
+        {1: 2, 2: ["a2a:read"], 3: {1: []}},
+        {1: True, 2: ["a2a:read"], 3: {1: []}},
+        {1: 1, 2: "a2a:read", 3: {1: []}},
+        {1: 1, 2: [b"a2a:read"], 3: {1: []}},
+        {1: 1, 2: ["journal:x", "a2a:read"], 3: {1: []}},
+        {1: 1, 2: ["a2a:read", "a2a:read"], 3: {1: []}},
+        {1: 1, 2: ["everything"], 3: {1: []}},
+        {1: 1, 2: ["a2a:read"], 3: []},
+        {1: 1, 2: ["a2a:read"], 3: {1: ["root"]}},
+    ],
+    ids=repr,
+)
+def test_a_signed_link_that_says_anything_else_is_malformed(body: object) -> None:
+    with pytest.raises(MalformedGrant):
+        opened(saying(body))
+
+
+@pytest.mark.parametrize(
+    "chain", [[1], ["text"], [b"", 1], {}, [b"x"] * (LINKS_MAX + 1), []], ids=repr
+)
+def test_a_chain_that_is_no_array_of_links_is_malformed(chain: object) -> None:
+    with pytest.raises(MalformedGrant):
+        opened(cbor.dumps(chain))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xff", cbor.dumps([]), cbor.dumps({1: bytes(16)})])
+def test_a_signed_link_that_is_no_envelope_is_malformed(payload: bytes) -> None:
+    with pytest.raises(MalformedGrant):
+        opened(cheating(payload))

@@ -336,3 +336,21 @@ TestAnyPeopleAndClocks = AnyPeopleAndClocks.TestCase
 
 def test_the_hash_of_a_row_is_that_of_its_subject() -> None:
     assert asked().subject.hash == SUBJECT.hash
+
+
+def test_a_standing_that_nobody_knows_is_a_bug_and_no_yes() -> None:
+    with pytest.raises(AssertionError):
+        _ = replace(asked(), standing="fine").decision
+
+
+def test_a_second_yes_of_one_operator_is_none() -> None:
+    row = yes(asked(quorum=2))
+    assert row.standing is Standing.PENDING
+    with pytest.raises(AlreadyVoted):
+        yes(row)
+    assert yes(row, "did:key:b").standing is Standing.APPROVED
+
+
+def test_a_vote_dates_no_step_earlier_than_the_one_before() -> None:
+    row = yes(asked(quorum=2), now_ms=START_MS + 500)
+    assert yes(row, "did:key:b", now_ms=START_MS).changed_ms == START_MS + 500

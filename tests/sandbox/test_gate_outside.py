@@ -53,6 +53,7 @@ CHARGE = read_request(
     "spend.charge",
     ('{"amount_micros":500000,"currency":"EUR","rail":"ledger","payee":"shop"}',),
 )
+APPEND = read_request(2, "journal.append", ("tag", "text"))
 QUERY = read_request(2, "database.query", ("SELECT 1", ""))
 NEVER = {capability: ApprovalRule("never") for capability in Capability}
 ALWAYS = {capability: ApprovalRule("always") for capability in Capability}
@@ -396,3 +397,104 @@ def test_a_cap_that_is_reached_denies_before_anybody_is_asked() -> None:
         [spent],
     )
     assert heard == fault
+
+
+def test_a_question_that_cannot_be_recorded_is_not_asked() -> None:
+    config = agent(approval=ALWAYS)
+    for failure, fault in (
+        (FULL, UNRECORDED),
+        (
+            PortRefused(FaultCode.UNAVAILABLE, "nobody asks"),
+            Fault(FaultCode.UNAVAILABLE, "nobody asks"),
+        ),
+    ):
+        heard = answer(
+            FETCH,
+            [
+                *asked(FETCH, config, failure),
+                (Record(Event.REFUSED, FETCH, fault), True),
+                (Remember(FETCH, f"f{fault.code.value} {fault.why}".encode()), None),
+            ],
+            config,
+        )
+        assert heard == fault
+
+
+def test_a_word_of_a_person_that_nobody_knows_is_a_bug_and_no_yes() -> None:
+    config = agent(approval=ALWAYS)
+    with pytest.raises(AssertionError):
+        answer(FETCH, asked(FETCH, config, "fine"), config)
+
+
+def test_a_local_act_uses_its_approval_up_in_its_own_transaction() -> None:
+    config = agent(approval=ALWAYS)
+    before: Conversation = [
+        *asked(APPEND, config, Approved("apr-1")),
+        (Begin(durable=True), None),
+        (Record(Event.DONE, APPEND), True),
+    ]
+    heard = answer(
+        APPEND,
+        [
+            *before,
+            (Consume(APPEND, "apr-1"), None),
+            (Perform(APPEND, ""), "id"),
+            (Remember(APPEND, b"oid"), None),
+            (Commit(), None),
+        ],
+        config,
+    )
+    assert heard == "id"
+    used = PortRefused(FaultCode.APPROVAL_DENIED, "approval_denied: it was used before")
+    heard = answer(
+        APPEND,
+        [
+            *before,
+            (Consume(APPEND, "apr-1"), used),
+            (RollBack(), None),
+            (Record(Event.FAILED, APPEND, used.fault), True),
+            (Remember(APPEND, f"fapproval-denied {used.why}".encode()), None),
+        ],
+        config,
+    )
+    assert heard == used.fault
+
+
+@pytest.mark.parametrize("begun_before", [True, False])
+def test_a_look_that_cannot_be_done_again(begun_before: bool) -> None:
+    """Begun and never ended: the guest is told. Answered once: another answer is no answer."""
+    kept = BEGUN if begun_before else b"h" + hashlib.sha256(b"rows").digest()
+    refused = PortRefused(FaultCode.UNAVAILABLE, "the disk is gone")
+    again: Conversation = [
+        (Recall(2), Remembered(QUERY.hash, kept)),
+        (Record(Event.ALLOWED, QUERY), True),
+        (Perform(QUERY, ""), refused),
+    ]
+    if not begun_before:
+        with pytest.raises(Nondeterministic, match="cannot read again"):
+            answer(QUERY, again)
+        return
+    end: Conversation = [
+        (Begin(), None),
+        (Settle(QUERY, refused.fault), None),
+        (Record(Event.FAILED, QUERY, refused.fault), True),
+        (Conclude(QUERY, b"funavailable the disk is gone"), None),
+        (Commit(), None),
+    ]
+    assert answer(QUERY, again + end) == refused.fault
+
+
+@pytest.mark.parametrize("begun_before", [True, False])
+def test_a_look_that_cannot_be_recorded_is_not_done_again(begun_before: bool) -> None:
+    kept = BEGUN if begun_before else b"h" + hashlib.sha256(b"rows").digest()
+    with pytest.raises(Nondeterministic, match="cannot read again"):
+        answer(
+            QUERY,
+            [(Recall(2), Remembered(QUERY.hash, kept)), (Record(Event.ALLOWED, QUERY), FULL)],
+        )
+
+
+def test_what_is_no_longer_allowed_is_not_read_again() -> None:
+    kept = Remembered(QUERY.hash, b"h" + hashlib.sha256(b"rows").digest())
+    with pytest.raises(Nondeterministic, match="no longer allowed"):
+        answer(QUERY, [(Recall(2), kept)], agent(capabilities=frozenset()))

@@ -148,3 +148,11 @@ def test_every_value_has_a_path_or_the_call_is_refused(arguments: dict[str, obje
         plain = fold(key)
         quoted = guest_json.write(plain)
         assert any(path.startswith((plain, quoted)) for path in fields)
+
+
+def test_a_server_may_be_given_several_variables_and_paths() -> None:
+    spec = McpServerSpec("x", argv=PROGRAM, env=("HOME", "LANG"), read=("/a", "/b"), write=("/c",))
+    assert spec.env == ("HOME", "LANG")
+    for wrong in ({"env": ("HOME", "LD_AUDIT")}, {"read": ("/a", "b")}):
+        with pytest.raises(MalformedMcpServer):
+            McpServerSpec("x", argv=PROGRAM, **wrong)  # type: ignore[arg-type]

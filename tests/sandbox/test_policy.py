@@ -12,9 +12,12 @@ from sandbox.agent_spec import AgentSpec
 from sandbox.approvals import ApprovalRule
 from sandbox.capability import FUNCTIONS, Capability, Function
 from sandbox.endpoint import EndpointRule
-from sandbox.fault import FaultCode
+from sandbox.fault import Fault, FaultCode
+from sandbox.mcp_server import McpServerSpec
 from sandbox.policy import HOPS_MAX, Allow, Deny, State, Verdict, decide
+from sandbox.rate import Rate
 from sandbox.request import read_request
+from sandbox.spend import Cost, Money
 from tests.sandbox.fakes import ALL, FRIEND, ME, PARTS, STRANGER, spec
 
 ID = "ab" * 32
@@ -38,7 +41,7 @@ GOOD: dict[str, tuple[str | int, ...]] = {
     "task.random": (8,),
 }
 GRANTS = [frozenset(), *(frozenset({capability}) for capability in Capability), ALL]
-BUILT = {Capability.JOURNAL, Capability.A2A, Capability.FILESYSTEM, Capability.DATABASE}
+ALLOWED_PLAINLY = {Capability.JOURNAL, Capability.A2A, Capability.FILESYSTEM, Capability.DATABASE}
 STATE = State(me=ME, resolve={"friend": FRIEND, "self": STRANGER}.get)
 AGENT = spec(filesystem_allowed=("/srv/shelf",))
 
@@ -81,9 +84,7 @@ def test_every_function_with_every_capability(
     elif function.capability not in granted:
         assert code(verdict) is FaultCode.CAPABILITY_DENIED
         assert function.capability.value in verdict.reason
-    elif function.capability in BUILT:
-        assert isinstance(verdict, Allow)
-    elif function.name == "spend.balance":
+    elif function.capability in ALLOWED_PLAINLY or function.name == "spend.balance":
         assert isinstance(verdict, Allow)
     elif function.capability is Capability.MCP:
         assert code(verdict) is FaultCode.NOT_ALLOWED  # no server is configured
@@ -210,7 +211,7 @@ def test_the_policy_is_total_and_never_grants_what_is_not_held(
     agent = spec(capabilities=granted, filesystem_allowed=("/srv/shelf",))
     verdict = decide(agent, read_request(0, name, arguments), STATE)
     if isinstance(verdict, Allow):
-        assert function.capability is None or function.capability in granted & BUILT
+        assert function.capability is None or function.capability in granted
     else:
         assert verdict.reason
 
@@ -236,3 +237,66 @@ def test_a_proof_is_shown_to_nobody_while_spending_is_halted() -> None:
     assert refused.reason.startswith("kill_switch")
     allowed = ask("http-fetch.fetch", json.dumps({**plain, **paid}), agent=agent)
     assert isinstance(allowed, Allow)
+
+
+def test_a_rate_that_is_used_up_names_itself() -> None:
+    agent = spec(rates={Capability.JOURNAL: Rate(60, 60)})
+    refused = ask("journal.append", agent=agent, state=replace(STATE, has_rate=False))
+    assert refused == Deny(FaultCode.RATE_LIMITED, "more than 60/min of journal")
+    assert ask("task.now", agent=agent, state=replace(STATE, has_rate=False)) == Allow()
+
+
+def test_a_problem_of_the_node_is_told_after_every_rule_and_before_the_price() -> None:
+    problem = Fault(FaultCode.UNAVAILABLE, "no model is configured")
+    troubled = replace(STATE, problem=problem, cost=Cost(Money(1, "EUR"), "ledger", "shop"))
+    assert ask("journal.append", state=troubled) == Deny(problem.code, problem.why)
+    assert code(ask("a2a.send", "friend/writer", PARTS, state=troubled)) is FaultCode.NOT_ALLOWED
+    assert code(ask("journal.append", state=replace(troubled, has_rate=False))) is (
+        FaultCode.RATE_LIMITED
+    )
+
+
+SERVERS = spec(
+    mcp_servers=(
+        McpServerSpec("other", argv=("/bin/other",), tools=("*",)),
+        McpServerSpec("files", argv=("/bin/files",), tools=("read_*",)),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "target"),
+    [
+        ("mcp.list-tools", ("files",), "files"),
+        ("mcp.call-tool", ("files", "read_file", "{}"), "files/read_file"),
+        ("mcp.call-tool", ("files", "write_file", "{}"), None),
+        ("mcp.call-tool", ("Files", "read_file", "{}"), None),
+        ("mcp.call-tool", ("nowhere", "read_file", "{}"), None),
+        ("mcp.list-tools", ("nowhere",), None),
+    ],
+)
+def test_a_tool_is_on_its_servers_list(
+    name: str, arguments: tuple[str, ...], target: str | None
+) -> None:
+    verdict = ask(name, *arguments, agent=SERVERS)
+    if target is None:
+        assert code(verdict) is FaultCode.NOT_ALLOWED
+    else:
+        assert aim(verdict) == target
+
+
+def test_a_url_is_on_the_list_with_its_method() -> None:
+    agent = spec(endpoints=(EndpointRule.parse("GET api.example.com/v1"),))
+
+    def fetched(url: str, method: str = "GET") -> Verdict:
+        wish = json.dumps({"url": url, "method": method})
+        return ask("http-fetch.fetch", wish, agent=agent)
+
+    assert aim(fetched("https://api.example.com/v1/x")) == "https://api.example.com/v1/x"
+    for url, method in (
+        ("https://api.example.com/v1/x", "POST"),
+        ("https://api.example.com/v2", "GET"),
+        ("https://example.com/v1", "GET"),
+        ("http://api.example.com/v1", "GET"),
+    ):
+        assert code(fetched(url, method)) is FaultCode.NOT_ALLOWED

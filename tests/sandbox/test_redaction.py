@@ -209,3 +209,8 @@ def test_any_value_is_found_in_base64_wherever_it_begins(rest: bytes, before: by
     text = before + TOKEN.encode() + rest
     for encoded in (base64.b64encode(text), base64.urlsafe_b64encode(text)):
         assert leak_in([WATCH], encoded) == "token"
+
+
+def test_without_secrets_a_text_is_the_same_object() -> None:
+    text = "nothing to see"
+    assert Redactor(()).text(text) is text

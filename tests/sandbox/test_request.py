@@ -31,6 +31,9 @@ def wish(name: str, *arguments: str | int) -> object:
     return read_request(0, name, arguments).wish
 
 
+PRICE = '{"amount_micros":500000,"currency":"EUR","rail":"ledger","payee":"shop"}'
+
+
 def test_the_table_is_the_contract() -> None:
     """Every function of the WIT file, with its parameters, and no other."""
     declared = {}
@@ -150,3 +153,22 @@ def test_whatever_comes_is_a_request_or_a_broken_worker(
             read_request(0, called, arguments)
         except ProtocolBroken:
             continue
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "target"),
+    [
+        (
+            "http-fetch.fetch",
+            ('{"url":"https://a.org/x","method":"HEAD"}',),
+            "HEAD https://a.org/x",
+        ),
+        ("spend.charge", (PRICE,), "0.50EUR to shop by ledger"),
+        ("spend.quote", (PRICE,), "0.50EUR to shop by ledger"),
+        ("mcp.list-tools", ("files",), "files"),
+    ],
+)
+def test_what_a_person_and_the_record_are_told(
+    name: str, arguments: tuple[str, ...], target: str
+) -> None:
+    assert read_request(0, name, arguments).target == target

@@ -1,5 +1,8 @@
 """A reservation gives money back at most once, and never what may have been paid."""
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,3 +67,10 @@ def test_a_clock_that_is_set_back_opens_no_earlier_day() -> None:
     assert day_of(20_000 * DAY_MS, 0) == 20_000
     assert day_of(20_001 * DAY_MS - 1, 20_000) == 20_000
     assert day_of(19_000 * DAY_MS, 20_000) == 20_000
+
+
+def test_a_standing_that_nobody_knows_is_a_bug_and_gives_nothing_back() -> None:
+    odd = replace(NOW, standing="odd")  # type: ignore[arg-type]
+    with pytest.raises(AssertionError):
+        odd.commit(Money(1, "EUR"))
+    assert odd.release() == (odd, 0)

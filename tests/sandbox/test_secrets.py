@@ -226,3 +226,23 @@ def test_anything_typed_gives_a_binding_or_malformed(
 ) -> None:
     with contextlib.suppress(MalformedSecret):
         SecretBinding.parse("x", endpoint, header=header, format=format_)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (1, 1),
+        (2, None),
+        (3, True),
+        (3, "443"),
+        (4, b"/"),
+        (5, "GET"),
+        (5, [1]),
+        (6, 1),
+        (7, 1),
+        (8, 1),
+    ],
+)
+def test_a_stored_field_of_another_type_is_malformed(key: int, value: object) -> None:
+    with pytest.raises(MalformedSecret, match="wrong type"):
+        SecretBinding.from_value("x", {**BOUND.to_value(), key: value})

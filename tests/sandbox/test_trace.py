@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from identity import cbor
 from sandbox.errors import MalformedTrace
 from sandbox.fault import Fault, FaultCode
-from sandbox.trace import TRACE_BYTES_MAX, Told, Trace
+from sandbox.trace import CALLS_MAX, TRACE_BYTES_MAX, Told, Trace
 
 ANSWERS = st.text(max_size=50) | st.builds(Fault, st.sampled_from(FaultCode), st.text(max_size=50))
 TOLD = st.builds(Told, st.just("task.now"), st.binary(min_size=32, max_size=32), ANSWERS)
@@ -65,3 +66,31 @@ def test_an_answer_with_another_code_is_none(code: str) -> None:
         Trace.from_cbor(
             data.replace(b"\x62ok\x61x", bytes([0x60 + len(code)]) + code.encode() + b"\x61x")
         )
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (1, "id"),
+        (2, b"agent"),
+        (5, 1),
+        (6, {}),
+        (6, [1]),
+        (6, [["f", b"", "ok"]]),
+        (6, [["f", "", "ok", "x"]]),
+        (6, [["f", b"", "ok", "x"]] * (CALLS_MAX + 1)),
+        (7, "ok"),
+        (7, ["ok"]),
+        (7, ["ok", 1]),
+        (8, 1),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_a_field_that_no_node_writes_is_malformed(key: int, value: object) -> None:
+    trace = Trace(bytes(32), "a", "b", "{}", "c", (), ("ok", "[]"))
+    data = trace.to_cbor()
+    assert data is not None
+    fields = cbor.loads(data)
+    assert isinstance(fields, dict)
+    with pytest.raises(MalformedTrace):
+        Trace.from_cbor(cbor.dumps(fields | {key: value}))
