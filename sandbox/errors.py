@@ -49,6 +49,14 @@ class MalformedRate(SandboxError, ValueError):
         self.why = why
 
 
+class MalformedComponent(SandboxError, ValueError):
+    """Bytes that are no component a node would read."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
 class MalformedMcpServer(SandboxError, ValueError):
     """A value of an MCP server's configuration cannot be used."""
 

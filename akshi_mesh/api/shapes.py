@@ -58,12 +58,19 @@ class AgentInfo(TypedDict):
 
 
 class AgentCaps(TypedDict):
-    """What one agent may do: capability name to the list of what it covers."""
+    """What one agent may do: capability name to the list of what it covers.
+
+    `approval` says when a person is asked, `rates` how often it may be used at most, `budget`
+    what may be spent (empty: nothing).
+    """
 
     name: str
     did: str
     capabilities: dict[str, list[str]]
     denied: list[str]
+    approval: dict[str, str]
+    rates: dict[str, str]
+    budget: str
 
 
 class JournalInfo(TypedDict):

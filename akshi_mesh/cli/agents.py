@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from akshi_mesh.cli import output
+from akshi_mesh.cli import agents_new, output
 from akshi_mesh.cli.session import Session, command
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     command(app, "stop")(stop)
     command(app, "restart")(restart)
     command(app, "reload")(reload)
+    agents_new.register(app)
 
 
 def list_agents(session: Session) -> None:
@@ -65,16 +66,25 @@ def show(session: Session, name: Name) -> None:
 
 
 def caps(session: Session, name: Name) -> None:
-    """Show what an agent may do, and with whom."""
+    """Show what an agent may do and with whom, when a person is asked, how often, for how much."""
     answer = session.node().agent_caps(name)
     if session.as_json:
         output.say_json(answer)
         return
     rows = [
-        (capability, "granted", " ".join(covers) or "-")
+        (
+            capability,
+            "granted",
+            " ".join(covers) or "-",
+            f"asks {answer['approval'][capability]}",
+            answer["rates"].get(capability, "-"),
+        )
         for capability, covers in sorted(answer["capabilities"].items())
     ]
-    output.say_table(rows + [(capability, "denied", "") for capability in answer["denied"]])
+    denied = [(capability, "denied", "", "", "") for capability in answer["denied"]]
+    output.say_table(rows + denied)
+    if answer["budget"]:
+        output.say(f"spends {answer['budget']}")
 
 
 def start(session: Session, name: Name) -> None:

@@ -1,5 +1,6 @@
 """Agents of a running node: what they are, what they use, and what their owner says to them."""
 
+from akshi_mesh.allowances import allowance, budget
 from akshi_mesh.api.shapes import AgentCaps, AgentInfo
 from akshi_mesh.parts import Parts
 from identity.cid import wasm_cid
@@ -22,12 +23,19 @@ class AgentControl:
 
     async def agent_caps(self, name: str) -> AgentCaps:
         spec = self._spec(name)
-        granted = {str(capability): _covers(spec, capability) for capability in spec.capabilities}
+        granted = {
+            str(capability): allowed
+            for capability in sorted(spec.capabilities)
+            if (allowed := allowance(spec, capability)) is not None
+        }
         return {
             "name": name,
             "did": str(self._parts.agent_keys[name].did),
-            "capabilities": dict(sorted(granted.items())),
+            "capabilities": {one: list(allowed.covers) for one, allowed in granted.items()},
             "denied": sorted(str(c) for c in Capability if c not in spec.capabilities),
+            "approval": {one: allowed.approval for one, allowed in granted.items()},
+            "rates": {one: allowed.rate for one, allowed in granted.items() if allowed.rate},
+            "budget": budget(spec),
         }
 
     async def agent_start(self, name: str) -> AgentInfo:
@@ -93,33 +101,3 @@ class AgentControl:
             "calls": dict(sorted(usage.calls.items())),
             "calls_refused": dict(sorted(usage.refused.items())),
         }
-
-
-def _covers(spec: AgentSpec, capability: Capability) -> list[str]:
-    """What a granted capability reaches, as its owner wrote it."""
-    match capability:
-        case Capability.A2A:
-            return list(spec.peers_allowed) or ["nobody: [agents.peers] allowed is empty"]
-        case Capability.FILESYSTEM:
-            return list(spec.filesystem_allowed) or [
-                "nothing: [agents.filesystem] allowed is empty"
-            ]
-        case Capability.HTTP_FETCH:
-            return [str(rule) for rule in spec.endpoints] or [
-                "nowhere: [agents.endpoints] allowed is empty"
-            ]
-        case Capability.MCP:
-            return [
-                f"{server.name}/{tool}" for server in spec.mcp_servers for tool in server.tools
-            ] or ["nothing: no [[agents.mcp_servers]] with tools"]
-        case Capability.SPEND if spec.spend is not None:
-            rails = ", ".join(spec.spend.rails) or "no rail"
-            return [f"{spec.spend.daily} a day by {rails}"]
-        case Capability.SPEND:
-            return ["nothing: no [agents.spend]"]
-        case Capability.JOURNAL:
-            return [f"the journal {spec.name!r}"]
-        case Capability.DATABASE:
-            return ["a database of its own"]
-        case Capability.INFERENCE:
-            return ["the routes of [router]"]

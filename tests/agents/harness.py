@@ -19,7 +19,7 @@ HOSTILE = Path(__file__).parent
 
 FUNCTIONS = {
     "inference": ("prompt",),
-    "journal": ("append", "read", "search"),
+    "journal": ("append", "read", "search", "find"),
     "database": ("query", "execute"),
     "http-fetch": ("fetch",),
     "a2a": ("send", "wait", "cancel"),
