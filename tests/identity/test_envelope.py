@@ -20,7 +20,15 @@ from identity.errors import (
     UnknownKind,
     WrongAudience,
 )
-from tests.strategies import ANSWERS, DIRECT, LIVES_MS, key_of, networks, sealed_fields, signing_keys
+from tests.strategies import (
+    ANSWERS,
+    DIRECT,
+    LIVES_MS,
+    key_of,
+    networks,
+    sealed_fields,
+    signing_keys,
+)
 
 AUTHOR, ME, OTHER = key_of(1), key_of(2), key_of(3)
 NOW_MS = 1_800_000_000_000
