@@ -21,8 +21,8 @@ from akshi_mesh.mcp.transports import environment, http_client
 from akshi_mesh.modules import Modules
 from akshi_mesh.secrets.start import Secrets
 from akshi_mesh.spend.purse import Purse
+from akshi_mesh.spend.rails import Rail
 from akshi_mesh.spend.switch import SWITCH_VARIABLE, is_switched_on
-from akshi_mesh.spend.webhook import WebhookRail
 from akshi_mesh.traces import Traces
 from akshi_mesh.waits import Waits
 from sandbox.host.boundary import Boundary, Ports
@@ -118,11 +118,20 @@ def _purse(config: Config, ground: Ground, mesh: Outward, broker: SecretsPort) -
         mesh.audit,
         policy_of=budgets.get,
         wall_ms=wall_ms,
-        rails={rail.name: WebhookRail(rail, broker) for rail in config.spend.rails},
+        rails=_rails(config, broker),
         node_cap=config.spend.daily,
         forced=is_switched_on(os.environ.get(SWITCH_VARIABLE)),
         reserve=mesh.reserve,
     )
+
+
+def _rails(config: Config, broker: SecretsPort) -> dict[str, Rail]:
+    """Who pays. The client that asks them is loaded where there is one to ask."""
+    if not config.spend.rails:
+        return {}
+    from akshi_mesh.spend.webhook import WebhookRail
+
+    return {rail.name: WebhookRail(rail, broker) for rail in config.spend.rails}
 
 
 def _tools(
