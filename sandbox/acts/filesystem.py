@@ -3,7 +3,8 @@
 The kernel resolves the path (openat2: beneath the root, no symbolic link, no magic
 link, no other mount), so there is no moment between a check and a use. A file is
 opened first as a mere place (O_PATH), which wakes no device and waits for no pipe;
-only a regular file is then opened for reading. A hard link is the file itself.
+only a regular file is then opened for reading. A hard link is the file itself: whoever may
+write into a shelf has put it there. Only a file of the node's home is known by any name.
 
 These functions block; they are called in a thread.
 """
@@ -15,7 +16,7 @@ import heapq
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,9 +60,11 @@ class Shelf:
             ActFailed: no such file, not a regular one, too large, or not reachable from the root.
         """
         with _saying_why(path), self._place(path) as place:
-            kind = os.fstat(place).st_mode
-            if not stat.S_ISREG(kind):
+            found = os.fstat(place)
+            if not stat.S_ISREG(found.st_mode):
                 raise ActFailed(FaultCode.INVALID, f"{path} is no regular file")
+            if found.st_nlink > 1 and self._is_hidden(found):
+                raise ActFailed(FaultCode.NOT_ALLOWED, f"{path} belongs to the node itself")
             data = _read_whole(place, path)
         try:
             answer = guest_json.write({"text": data.decode()})
@@ -92,6 +95,16 @@ class Shelf:
         return guest_json.write(
             {"files": [file for file in files if file is not None], "next": following}
         )
+
+    def _is_hidden(self, found: os.stat_result) -> bool:
+        """Whether a file with several names has one of them where no agent may look."""
+        for home in self.hidden:
+            for folder, _, names in os.walk(home):
+                for name in names:
+                    with suppress(FileNotFoundError):
+                        if os.path.samestat(found, (Path(folder) / name).lstat()):
+                            return True
+        return False
 
     @contextmanager
     def _place(self, path: GuestPath) -> Iterator[int]:
