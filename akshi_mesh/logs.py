@@ -92,4 +92,4 @@ def _line(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
 
 def _shown(value: Any) -> str:
     text = str(value)
-    return repr(text) if " " in text or not text else text
+    return repr(text) if not text or any(map(str.isspace, text)) else text
