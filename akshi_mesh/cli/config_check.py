@@ -19,11 +19,24 @@ _WASM = COMPONENT[:4]
 
 def register(app: typer.Typer) -> None:
     command(app, "check")(check)
+    command(app, "risk")(risk)
     app.callback()(_group)
 
 
 def _group() -> None:
     """The configuration file."""
+
+
+def risk(session: Session) -> None:
+    """Print how each field of a call is judged."""
+    session.rows(
+        [
+            {"field": field, "tier": tier.value, "weight": weight}
+            for field, tier, weight in session.config().risks.items()
+        ],
+        lambda line: (line["field"], line["tier"], str(line["weight"])),
+        empty="no field is judged, and so each is high",
+    )
 
 
 def check(session: Session) -> None:

@@ -151,7 +151,9 @@ def test_who_only_asks_does_not_wait_for_what_it_does_not_need(home: Home) -> No
 def deaf(home: Home) -> Iterator["subprocess.Popen[bytes]"]:
     """A process that holds the home's lock and the socket, and answers nothing, as a hung node."""
     program = (
-        "import socket, sys, time; from pathlib import Path; from akshi_mesh.home import Home\n"
+        "import signal, socket, sys, time\n"
+        "from pathlib import Path; from akshi_mesh.home import Home\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "home = Home(Path(sys.argv[1]), Path(sys.argv[2]))\n"
         "with home.lock():\n"
         "    ear = socket.socket(socket.AF_UNIX); ear.bind(str(home.socket_path)); ear.listen()\n"
