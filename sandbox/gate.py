@@ -87,6 +87,7 @@ class Consume(Step[None]):
     """Use up the approval, for exactly what would happen now. May raise PortRefused."""
 
     request: Request
+    target: str
     approval: str
 
 
@@ -155,6 +156,7 @@ _COMMIT, _ROLL_BACK = Commit(), RollBack()
 _UNRECORDED = Fault(FaultCode.UNAVAILABLE, "the audit log of this node cannot be written")
 _TOO_MANY = Fault(FaultCode.RATE_LIMITED, "the audit budget of this agent is spent")
 _CUT_OFF = Fault(FaultCode.UNKNOWN, "an earlier attempt was cut off here; it is not repeated")
+_UNTOLD = Fault(FaultCode.UNKNOWN, "it was cut off: the audit log cannot be written")
 _LOST = Fault(FaultCode.UNKNOWN, "it was done, and its outcome could not be recorded")
 
 
@@ -260,7 +262,7 @@ def _act_locally(request: Request, leave: _Leave) -> Script:
             yield from _ROLL_BACK
             return (yield from _remembered(request, _TOO_MANY))
         if leave.approval is not None:
-            yield from Consume(request, leave.approval)
+            yield from Consume(request, leave.verdict.target, leave.approval)
         answer = yield from Perform(request, leave.verdict.target)
         yield from Remember(request, keep(request, answer))
         yield from _COMMIT
@@ -294,7 +296,7 @@ def _act_once(request: Request, leave: _Leave) -> Script:
             yield from _ROLL_BACK
             return (yield from _remembered(request, _TOO_MANY))
         if leave.approval is not None:
-            yield from Consume(request, leave.approval)
+            yield from Consume(request, leave.verdict.target, leave.approval)
         if leave.state.cost is not None:
             yield from Reserve(request, leave.state)
         yield from Remember(request, BEGUN)
@@ -310,6 +312,8 @@ def _act_once(request: Request, leave: _Leave) -> Script:
         answer = yield from Perform(request, leave.verdict.target)
     except PortRefused as refused:
         answer = refused.fault
+    except AuditUnavailable:  # of a secret that was to be used, or of one that was found
+        answer = _UNTOLD
     return (yield from _end(request, answer, is_durable=leave.state.cost is not None))
 
 

@@ -198,10 +198,10 @@ class Attempt:
         match step:
             case Ask():
                 return await self._ask(step)
-            case Consume(request, approval):
+            case Consume(request, target, approval):
                 assert self._ports.approvals is not None, "somebody was asked"
                 state = self._counsel.state(request, now_s=trio.current_time())
-                subject = self._counsel.subject(request, state).hash
+                subject = self._counsel.subject(request, state, target).hash
                 now_ms = self.desk.boundary.wall_ms()
                 self._ports.approvals.consume(approval, subject, now_ms=now_ms)
             case Reserve(request, state):

@@ -114,8 +114,8 @@ class Counsel:
     def question(self, request: Request, verdict: NeedApproval, state: State) -> Question:
         """What a person is asked."""
         return Question(
-            subject=self.subject(request, state),
-            request=canonical(request),
+            subject=self.subject(request, state, verdict.target),
+            request=canonical(request, verdict.target),
             summary=summary(request),
             target=verdict.target,
             risk=verdict.risk,
@@ -129,8 +129,8 @@ class Counsel:
         """Until the task expires: nobody is asked about what may not happen any more."""
         return (self._task.expires_ms - self._desk.boundary.wall_ms()) // 1_000
 
-    def subject(self, request: Request, state: State) -> Subject:
-        """Exactly what would happen now."""
+    def subject(self, request: Request, state: State, target: str) -> Subject:
+        """Exactly what would happen now, at the target that the gate has checked."""
         desk, task = self._desk, self._task
         capability = request.function.capability
         assert capability is not None, "what reaches nothing asks nobody"
@@ -140,7 +140,7 @@ class Counsel:
             module_cid=self.module_cid,
             capability=capability,
             function=request.function.name,
-            request_hash=digest_of(canonical(request)),
+            request_hash=digest_of(canonical(request, target)),
             body_hash=_body_hash(request),
             secret_names=self.outlook(request).secrets,
             originator=task.originator,
@@ -183,9 +183,12 @@ def _body_hash(request: Request) -> bytes:
             return b""
 
 
-def canonical(request: Request) -> bytes:
-    """The call in the one form that a person's word binds to."""
-    return guest_json.write([request.function.name, *request.arguments]).encode()
+def canonical(request: Request, target: str) -> bytes:
+    """The call in the one form that a person's word binds to.
+
+    What the guest said, and whom it means now: a petname or a route may mean another later.
+    """
+    return guest_json.write([request.function.name, *request.arguments, {"at": target}]).encode()
 
 
 def summary(request: Request) -> str:

@@ -118,6 +118,7 @@ class Performer:
             PortRefused: it did not happen; with the code `unknown`, nobody knows.
         """
         number, ports, run = request.number, self._ports, self._run
+        self.spent = None
         match request.wish:
             case AppendEntry() as wish:
                 return journal.append(ports.journals, run, wish, number=number)

@@ -229,7 +229,7 @@ def test_an_approval_is_used_up_before_the_act_and_on_the_disk() -> None:
             *asked(FETCH, config, Approved("apr-1")),
             (Begin(durable=True), None),
             (Record(Event.ALLOWED, FETCH), True),
-            (Consume(FETCH, "apr-1"), None),
+            (Consume(FETCH, URL, "apr-1"), None),
             (Remember(FETCH, BEGUN), None),
             (Commit(), None),
             (Perform(FETCH, URL), "{}"),
@@ -301,7 +301,7 @@ def test_a_yes_to_something_else_is_none() -> None:
             *asked(FETCH, config, Approved("apr-1")),
             (Begin(durable=True), None),
             (Record(Event.ALLOWED, FETCH), True),
-            (Consume(FETCH, "apr-1"), refused),
+            (Consume(FETCH, URL, "apr-1"), refused),
             (RollBack(), None),
             (Record(Event.FAILED, FETCH, refused.fault), True),
             (
@@ -374,6 +374,22 @@ def test_the_record_says_why_and_at_what_risk() -> None:
     assert (facts["price"], facts["payee"]) == ("0.50EUR", "shop")
 
 
+def test_a_log_that_fills_up_in_the_middle_leaves_the_end_unknown() -> None:
+    untold = Fault(FaultCode.UNKNOWN, "it was cut off: the audit log cannot be written")
+    heard = answer(
+        FETCH,
+        [
+            *begun(FETCH),
+            (Perform(FETCH, URL), FULL),
+            (Begin(), None),
+            (Settle(FETCH, untold), None),
+            (Record(Event.UNKNOWN, FETCH, untold), FULL),
+            (RollBack(), None),
+        ],
+    )
+    assert heard == LOST
+
+
 def test_a_cap_that_is_reached_denies_before_anybody_is_asked() -> None:
     spent = replace(PRICED, account=Account(agent=(Money(1_600_000, "EUR"),)))
     heard = answer(
@@ -437,7 +453,7 @@ def test_a_local_act_uses_its_approval_up_in_its_own_transaction() -> None:
         APPEND,
         [
             *before,
-            (Consume(APPEND, "apr-1"), None),
+            (Consume(APPEND, "", "apr-1"), None),
             (Perform(APPEND, ""), "id"),
             (Remember(APPEND, b"oid"), None),
             (Commit(), None),
@@ -450,7 +466,7 @@ def test_a_local_act_uses_its_approval_up_in_its_own_transaction() -> None:
         APPEND,
         [
             *before,
-            (Consume(APPEND, "apr-1"), used),
+            (Consume(APPEND, "", "apr-1"), used),
             (RollBack(), None),
             (Record(Event.FAILED, APPEND, used.fault), True),
             (Remember(APPEND, f"fapproval-denied {used.why}".encode()), None),
