@@ -11,6 +11,8 @@ import trio
 
 from sandbox.acts import a2a, database, filesystem, http_fetch, inference, journal, mcp, spend, task
 from sandbox.agent_spec import mount_name
+from sandbox.bounds import Use, refusal
+from sandbox.capability import Capability
 from sandbox.charge import Charge, Quote
 from sandbox.endpoint import Url
 from sandbox.errors import ActFailed
@@ -283,7 +285,12 @@ class Performer:
 
     async def _look_at_files(self, wish: ListFiles | ReadFile, root: str) -> str:
         if isinstance(wish, ListFiles) and not wish.path.parts:
-            names = [mount_name(path) for path in self._desk.spec.filesystem_allowed]
+            bounds = self._counsel.bounds()
+            names = [
+                name
+                for name in map(mount_name, self._desk.spec.filesystem_allowed)
+                if refusal(bounds, Use(Capability.FILESYSTEM, name)) is None
+            ]
             return filesystem.list_shelves(names, after=wish.after, limit=wish.limit)
         self._desk.pace.charge(TOKENS_OF_A_THREAD)
         shelf = self._desk.shelves[root]
