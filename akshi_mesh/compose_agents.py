@@ -82,7 +82,10 @@ def inward(config: Config, home: Home, ground: Ground, mesh: Outward) -> Inward:
         models=Router(config.router, held.broker),
         tools=tools,
     )
-    supervisor, traces = _supervisor(config, home, ground, mesh, ports), Traces(ground.database)
+    supervisor, traces = (
+        _supervisor(config, home, ground, mesh, ports),
+        Traces(ground.database, are_kept=config.telemetry.traces),
+    )
     return Inward(
         secrets=held,
         approvals=approvals,

@@ -23,12 +23,18 @@ _SLACK = 32  # so that not every task that ends deletes another
 class Traces:
     """The table, and how much is in it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, are_kept: bool = True) -> None:
+        """Where none `are_kept`, those of earlier runs are dropped, too."""
         self._database = database
+        self._are_kept = are_kept
+        if not are_kept:
+            database.execute("DELETE FROM task_traces")
         self._count, self._bytes = self._measured()
 
     def keep(self, task_id: bytes, trace: bytes) -> None:
         """Write `trace` in the open transaction, and make room."""
+        if not self._are_kept:
+            return
         self._database.execute(
             "INSERT OR REPLACE INTO task_traces (task_id, trace) VALUES (?, ?)", (task_id, trace)
         )

@@ -50,10 +50,11 @@ class JournalConfig:
 
 @dataclass(frozen=True, slots=True)
 class TelemetryConfig:
-    """How much is logged, and in which form."""
+    """How much is logged, and in which form; `traces` is whether tasks can be replayed."""
 
     log_level: LogLevel = "info"
     log_format: LogFormat = "pretty"
+    traces: bool = True
 
 
 @dataclass(frozen=True, slots=True)

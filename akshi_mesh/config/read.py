@@ -188,10 +188,11 @@ def _read_telemetry(root: Section) -> TelemetryConfig:
         return TelemetryConfig()
     level = telemetry.word("log_level", get_args(LogLevel), "info")
     log_format = telemetry.word("log_format", get_args(LogFormat), "pretty")
+    traces = telemetry.flag("traces", default=True)
     for key in ("log_file", "otel_endpoint", "otel_protocol", "metrics_enabled"):
         telemetry.later(key, f"{key!r} is not in this release and does nothing; logs go to stderr")
     telemetry.close()
-    return TelemetryConfig(level, log_format)
+    return TelemetryConfig(level, log_format, traces)
 
 
 def _read_agents(
