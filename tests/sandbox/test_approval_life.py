@@ -354,3 +354,10 @@ def test_a_second_yes_of_one_operator_is_none() -> None:
 def test_a_vote_dates_no_step_earlier_than_the_one_before() -> None:
     row = yes(asked(quorum=2), now_ms=START_MS + 500)
     assert yes(row, "did:key:b", now_ms=START_MS).changed_ms == START_MS + 500
+
+
+def test_what_is_forgotten_makes_no_pause_longer() -> None:
+    recent = START_MS + MEMORY_MS
+    denied = [*range(START_MS - 5, START_MS), recent]
+    assert storm(pending=0, denied_ms=denied, now_ms=recent + PAUSE_MS - 1) is not None
+    assert storm(pending=0, denied_ms=denied, now_ms=recent + PAUSE_MS) is None

@@ -167,3 +167,10 @@ def test_texts_of_a_question_are_bounded() -> None:
     assert isinstance(long, Question)
     assert len(long.summary) <= TEXT_BYTES_MAX
     assert len(long.target) <= TEXT_BYTES_MAX
+
+
+@given(st.binary(max_size=200), st.data())
+def test_a_request_is_bound_by_every_byte(request: bytes, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(request)))
+    assert digest_of(request) != digest_of(request[:at] + b"x" + request[at:])
+    assert digest_of(b"a" * 5_000) != digest_of(b"a" * 4_999 + b"b")

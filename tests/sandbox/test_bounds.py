@@ -166,3 +166,10 @@ def test_what_a_grant_calls_narrower_is_narrower_to_the_reader_of_rules(
     use = Use(Capability.HTTP_FETCH, url=url, method=method)
     if one.covers(other) and refusal((given_to(str(other)),), use) is None:
         assert refusal((given_to(str(one)),), use) is None
+
+
+def test_a_scope_of_tools_is_none_of_the_list_of_tools() -> None:
+    listing = Use(Capability.MCP, "files")
+    assert refusal((given_to("mcp:files"),), listing) is None
+    assert refusal((given_to("mcp:files/*"),), listing) is not None
+    assert refusal((given_to("mcp:files/*"),), Use(Capability.MCP, "files/read")) is None

@@ -333,3 +333,20 @@ def test_any_text_is_a_rule_or_malformed(text: str) -> None:
     except MalformedEndpoint:
         return
     assert EndpointRule.parse(str(rule)) == rule
+
+
+@pytest.mark.parametrize("odd", ["\\", " ", "\t", "\n", "\r", "\0", "\x1f", "\x7f"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}https://a.org/",
+        "https://a{}.org/",
+        "https://a.org{}/x",
+        "https://a.org/{}x",
+        "https://a.org/x?{}y",
+        "https://a.org/x{}",
+    ],
+)
+def test_a_character_that_readers_skip_or_turn_is_refused_as_such(text: str, odd: str) -> None:
+    with pytest.raises(MalformedUrl, match="a space, a backslash or a control character"):
+        Url.parse(text.format(odd))

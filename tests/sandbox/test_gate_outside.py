@@ -9,12 +9,6 @@ import pytest
 from sandbox.agent_spec import AgentSpec
 from sandbox.approvals import (
     ApprovalRule,
-    Approved,
-    Decision,
-    Denied,
-    TimedOut,
-    TooMany,
-    Withdrawn,
 )
 from sandbox.audit import Event
 from sandbox.capability import Capability
@@ -23,11 +17,9 @@ from sandbox.errors import AuditUnavailable, Nondeterministic, PortRefused
 from sandbox.fault import Fault, FaultCode
 from sandbox.gate import (
     BEGUN,
-    Ask,
     Begin,
     Commit,
     Conclude,
-    Consume,
     Perform,
     Recall,
     Record,
@@ -38,7 +30,7 @@ from sandbox.gate import (
     host_call,
 )
 from sandbox.kept import Answer
-from sandbox.policy import NeedApproval, State, decide
+from sandbox.policy import State
 from sandbox.ports import Remembered
 from sandbox.request import Request, read_request
 from sandbox.spend import Account, Cost, Money, SpendPolicy
@@ -209,111 +201,6 @@ def test_what_cannot_be_reserved_is_not_paid() -> None:
     assert heard == refused.fault
 
 
-# A person's word.
-
-
-def asked(request: Request, config: AgentSpec, decision: object) -> Conversation:
-    verdict = decide(config, request, STATE)
-    assert isinstance(verdict, NeedApproval)
-    return [
-        (Recall(2), None),
-        (Ask(request, verdict), decision),
-    ]
-
-
-def test_an_approval_is_used_up_before_the_act_and_on_the_disk() -> None:
-    config = agent(approval=ALWAYS)
-    heard = answer(
-        FETCH,
-        [
-            *asked(FETCH, config, Approved("apr-1")),
-            (Begin(durable=True), None),
-            (Record(Event.ALLOWED, FETCH), True),
-            (Consume(FETCH, URL, "apr-1"), None),
-            (Remember(FETCH, BEGUN), None),
-            (Commit(), None),
-            (Perform(FETCH, URL), "{}"),
-            (Begin(), None),
-            (Settle(FETCH, None), None),
-            (Record(Event.DONE, FETCH), True),
-            (Conclude(FETCH, b"o{}"), None),
-            (Commit(), None),
-        ],
-        config,
-    )
-    assert heard == "{}"
-
-
-@pytest.mark.parametrize(
-    ("decision", "fault"),
-    [
-        (Denied(), Fault(FaultCode.APPROVAL_DENIED, "approval_denied")),
-        (Denied("not today"), Fault(FaultCode.APPROVAL_DENIED, "approval_denied: not today")),
-        (
-            TimedOut(),
-            Fault(FaultCode.APPROVAL_TIMEOUT, "approval_timeout: nobody said yes in time"),
-        ),
-        (
-            Withdrawn("stopped"),
-            Fault(FaultCode.CANCELLED, "the question was withdrawn: stopped"),
-        ),
-        (TooMany("8 wait already"), Fault(FaultCode.RATE_LIMITED, "8 wait already")),
-    ],
-)
-def test_without_a_yes_nothing_happens_and_the_guest_reads_why(
-    decision: Decision, fault: Fault
-) -> None:
-    config = agent(approval=ALWAYS)
-    heard = answer(
-        FETCH,
-        [
-            *asked(FETCH, config, decision),
-            (Record(Event.REFUSED, FETCH, fault), True),
-            (Remember(FETCH, f"f{fault.code.value} {fault.why}".encode()), None),
-        ],
-        config,
-    )
-    assert heard == fault
-
-
-def test_what_has_changed_while_a_person_thought_counts() -> None:
-    config, stopped = agent(approval=ALWAYS), replace(STATE, stopped="the node is stopping")
-    fault = Fault(FaultCode.CANCELLED, "the node is stopping")
-    heard = answer(
-        FETCH,
-        [
-            *asked(FETCH, config, Approved("apr-1")),
-            (Record(Event.REFUSED, FETCH, fault), True),
-            (Remember(FETCH, b"fcancelled the node is stopping"), None),
-        ],
-        config,
-        [STATE, stopped],
-    )
-    assert heard == fault
-
-
-def test_a_yes_to_something_else_is_none() -> None:
-    config = agent(approval=ALWAYS)
-    refused = PortRefused(FaultCode.APPROVAL_DENIED, "approval_denied: it was for something else")
-    heard = answer(
-        FETCH,
-        [
-            *asked(FETCH, config, Approved("apr-1")),
-            (Begin(durable=True), None),
-            (Record(Event.ALLOWED, FETCH), True),
-            (Consume(FETCH, URL, "apr-1"), refused),
-            (RollBack(), None),
-            (Record(Event.FAILED, FETCH, refused.fault), True),
-            (
-                Remember(FETCH, b"fapproval-denied approval_denied: it was for something else"),
-                None,
-            ),
-        ],
-        config,
-    )
-    assert heard == refused.fault
-
-
 # Later attempts.
 
 
@@ -331,25 +218,6 @@ def test_what_was_begun_and_cut_off_is_unknown_and_never_repeated() -> None:
         ],
     )
     assert heard == cut_off
-
-
-def test_an_approved_look_that_was_cut_off_is_done_again_without_asking_twice() -> None:
-    config = agent(approval=ALWAYS)
-    heard = answer(
-        QUERY,
-        [
-            (Recall(2), Remembered(QUERY.hash, BEGUN)),
-            (Record(Event.ALLOWED, QUERY), True),
-            (Perform(QUERY, ""), "rows"),
-            (Begin(), None),
-            (Settle(QUERY, None), None),
-            (Record(Event.DONE, QUERY), True),
-            (Conclude(QUERY, b"h" + hashlib.sha256(b"rows").digest()), None),
-            (Commit(), None),
-        ],
-        config,
-    )
-    assert heard == "rows"
 
 
 def test_staged_acts_are_done_again_and_compared() -> None:
@@ -415,67 +283,6 @@ def test_a_cap_that_is_reached_denies_before_anybody_is_asked() -> None:
     assert heard == fault
 
 
-def test_a_question_that_cannot_be_recorded_is_not_asked() -> None:
-    config = agent(approval=ALWAYS)
-    for failure, fault in (
-        (FULL, UNRECORDED),
-        (
-            PortRefused(FaultCode.UNAVAILABLE, "nobody asks"),
-            Fault(FaultCode.UNAVAILABLE, "nobody asks"),
-        ),
-    ):
-        heard = answer(
-            FETCH,
-            [
-                *asked(FETCH, config, failure),
-                (Record(Event.REFUSED, FETCH, fault), True),
-                (Remember(FETCH, f"f{fault.code.value} {fault.why}".encode()), None),
-            ],
-            config,
-        )
-        assert heard == fault
-
-
-def test_a_word_of_a_person_that_nobody_knows_is_a_bug_and_no_yes() -> None:
-    config = agent(approval=ALWAYS)
-    with pytest.raises(AssertionError):
-        answer(FETCH, asked(FETCH, config, "fine"), config)
-
-
-def test_a_local_act_uses_its_approval_up_in_its_own_transaction() -> None:
-    config = agent(approval=ALWAYS)
-    before: Conversation = [
-        *asked(APPEND, config, Approved("apr-1")),
-        (Begin(durable=True), None),
-        (Record(Event.DONE, APPEND), True),
-    ]
-    heard = answer(
-        APPEND,
-        [
-            *before,
-            (Consume(APPEND, "", "apr-1"), None),
-            (Perform(APPEND, ""), "id"),
-            (Remember(APPEND, b"oid"), None),
-            (Commit(), None),
-        ],
-        config,
-    )
-    assert heard == "id"
-    used = PortRefused(FaultCode.APPROVAL_DENIED, "approval_denied: it was used before")
-    heard = answer(
-        APPEND,
-        [
-            *before,
-            (Consume(APPEND, "", "apr-1"), used),
-            (RollBack(), None),
-            (Record(Event.FAILED, APPEND, used.fault), True),
-            (Remember(APPEND, f"fapproval-denied {used.why}".encode()), None),
-        ],
-        config,
-    )
-    assert heard == used.fault
-
-
 @pytest.mark.parametrize("begun_before", [True, False])
 def test_a_look_that_cannot_be_done_again(begun_before: bool) -> None:
     """Begun and never ended: the guest is told. Answered once: another answer is no answer."""
@@ -514,3 +321,10 @@ def test_what_is_no_longer_allowed_is_not_read_again() -> None:
     kept = Remembered(QUERY.hash, b"h" + hashlib.sha256(b"rows").digest())
     with pytest.raises(Nondeterministic, match="no longer allowed"):
         answer(QUERY, [(Recall(2), kept)], agent(capabilities=frozenset()))
+
+
+def test_a_look_that_is_one_too_many_is_not_done_again() -> None:
+    """The audit budget is spent: what cannot be recorded is not read, nor told from memory."""
+    kept = Remembered(QUERY.hash, b"h" + hashlib.sha256(b"rows").digest())
+    with pytest.raises(Nondeterministic, match="has changed"):
+        answer(QUERY, [(Recall(2), kept), (Record(Event.ALLOWED, QUERY), False)])

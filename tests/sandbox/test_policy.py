@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from sandbox.agent_spec import AgentSpec
 from sandbox.approvals import ApprovalRule
+from sandbox.bounds import Bounds, CapRight
 from sandbox.capability import FUNCTIONS, Capability, Function
 from sandbox.endpoint import EndpointRule
 from sandbox.fault import Fault, FaultCode
 from sandbox.mcp_server import McpServerSpec
-from sandbox.policy import HOPS_MAX, Allow, Deny, State, Verdict, decide
+from sandbox.policy import HOPS_MAX, Allow, Deny, NeedApproval, State, Verdict, decide
 from sandbox.rate import Rate
 from sandbox.request import read_request
 from sandbox.spend import Cost, Money
@@ -300,3 +301,64 @@ def test_a_url_is_on_the_list_with_its_method() -> None:
         ("http://api.example.com/v1", "GET"),
     ):
         assert code(fetched(url, method)) is FaultCode.NOT_ALLOWED
+
+
+def test_a_charge_is_money_before_anybody_reads_what_it_says() -> None:
+    halted = replace(STATE, spend_halted=True)
+    refused = ask("spend.charge", "x", state=halted)
+    assert isinstance(refused, Deny)
+    assert (refused.code, refused.reason.partition(":")[0]) == (
+        FaultCode.NOT_ALLOWED,
+        "kill_switch",
+    )
+    assert isinstance(ask("spend.balance", state=halted), Allow)
+
+
+def test_who_is_gone_gets_nothing_at_all() -> None:
+    """Not even the time of day."""
+    gone = replace(STATE, bounds=(Bounds("did:key:z", gone="is not trusted any more"),))
+    for name in ("task.now", "task.progress", "journal.append"):
+        assert code(ask(name, state=gone)) is FaultCode.NOT_ALLOWED
+
+
+def test_what_only_the_node_knows_is_judged_too() -> None:
+    assert isinstance(ask("journal.append"), Allow)
+    told = replace(STATE, fields=("journal.nobody-has-judged-this",))
+    verdict = ask("journal.append", state=told)
+    assert isinstance(verdict, NeedApproval)
+    assert verdict.risk.fields[-1].field == "journal.nobody-has-judged-this"
+
+
+@pytest.mark.parametrize(
+    ("when", "asked"),
+    [("", {"DELETE"}), ("high", {"DELETE"}), ("never", set()), ("always", {"GET", "DELETE"})],
+)
+def test_where_nothing_is_configured_high_risk_needs_a_person(when: str, asked: set[str]) -> None:
+    rules = {Capability.HTTP_FETCH: ApprovalRule(when)} if when else {}
+    agent = spec(endpoints=(EndpointRule.parse("api.example.com"),), approval=rules)
+    for method in ("GET", "DELETE"):
+        wish = json.dumps({"url": "https://api.example.com/", "method": method})
+        verdict = ask("http-fetch.fetch", wish, agent=agent)
+        assert isinstance(verdict, NeedApproval) == (method in asked)
+
+
+def test_a_payment_wants_an_amount_a_day_of_its_originator() -> None:
+    cost = Cost(Money(1, "EUR"), "ledger", "shop")
+    bounds = (Bounds("did:key:z", frozenset({CapRight("inference")})),)
+    prompt = json.dumps({"messages": [{"role": "user", "content": "hi"}]})
+    free, paid = replace(STATE, bounds=bounds), replace(STATE, bounds=bounds, cost=cost)
+    assert isinstance(ask("inference.prompt", prompt, state=free), Allow)
+    refused = ask("inference.prompt", prompt, state=paid)
+    assert isinstance(refused, Deny)
+    assert refused.reason.startswith("no_budget_configured: did:key:z was given no amount a day")
+
+
+def test_an_originators_method_is_its_own() -> None:
+    cap = CapRight("http_fetch", "GET api.example.com")
+    state = replace(STATE, bounds=(Bounds("did:key:z", frozenset({cap})),))
+    never = {Capability.HTTP_FETCH: ApprovalRule("never")}
+    agent = spec(endpoints=(EndpointRule.parse("api.example.com"),), approval=never)
+    for method, is_allowed in (("GET", True), ("POST", False)):
+        wish = json.dumps({"url": "https://api.example.com/", "method": method})
+        verdict = ask("http-fetch.fetch", wish, agent=agent, state=state)
+        assert isinstance(verdict, Allow) == is_allowed

@@ -42,3 +42,8 @@ def test_a_clock_that_goes_back_gives_nothing() -> None:
     assert budget.take(100.0)
     assert not budget.take(0.0)
     assert not budget.take(100.0)
+
+
+def test_a_clock_that_goes_back_takes_nothing_either() -> None:
+    budget = budgets({Capability.MCP: Rate.parse("1/s")}, now_s=100.0)[Capability.MCP]
+    assert budget.take(0.0)
