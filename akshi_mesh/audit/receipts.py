@@ -9,7 +9,6 @@ Rows are bounded in number and bytes, and leave with the records that are too ol
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,9 +17,10 @@ from akshi_mesh.audit.log import AuditLog, as_store_error
 from identity.did import Did
 from identity.envelope import Envelope
 from sandbox.audit import AuditRecord, Event
+from sync.proto import task_messages
 from sync.proto.task_bodies import Receipt, load_json
 from sync.proto.task_records import Outgoing, ReceivedTask, SentTask
-from sync.proto.task_states import Disposition
+from sync.proto.task_states import Disposition, TaskState
 from sync.store.database import Database, Row
 
 SCHEMA = (
@@ -59,6 +59,7 @@ _COLUMNS = (
     "peer, task_id, asked, agent, state, request, answer, result_id, result, receipt_id,"
     " receipt, other, at_ms, standing"
 )
+_REPLACED = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", ")[2:])
 _STATE_PREFIX = "TASK_STATE_"
 
 
@@ -115,63 +116,38 @@ class Receipts:
     def result_offered(self, task: ReceivedTask, offered: Outgoing, body: bytes) -> None:
         if task.peer == self._me:
             return
-        known = self._get(task.peer, task.id, asked=False)
-        if known is not None and known.standing == AGREED:
-            return  # the peer has forgotten what it has signed
-        self._put(
-            Held(
-                task.peer,
-                task.id,
-                False,
-                task.agent,
-                state_of(body),
-                task.body_hash,
-                hashlib.sha256(body).digest(),
-                offered.id,
-                offered.data,
-                b"",
-                b"",
-                b"",
-                self._wall_ms(),
-                OPEN,
-            )
+        answer = hashlib.sha256(body).digest()
+        held = Held(
+            *(task.peer, task.id, False, task.agent, state_of(body), task.body_hash, answer),
+            *(offered.id, offered.data, b"", b"", b""),
+            self._wall_ms(),
+            OPEN,
         )
+        # If it is agreed already, the peer has forgotten what it has signed.
+        self._put(held, over=f"standing <> '{AGREED}'")
 
     def result_acknowledged(self, offered: Outgoing, receipt: Envelope) -> None:
-        known = self._get(offered.peer, offered.task_id, asked=False)
-        if known is not None and known.result_id == offered.id and known.standing != AGREED:
-            self._sign(known, receipt.id, receipt.raw)
+        signed = (receipt.id, receipt.raw, offered.peer, offered.task_id, False, offered.id)
+        self._sign(signed)
 
-    def result_received(self, task: SentTask, result: Envelope) -> None:
+    def result_received(self, task: SentTask, result: Envelope, state: TaskState) -> None:
         if task.peer == self._me:
             return
-        known = self._get(task.peer, task.id, asked=True)
         answer = hashlib.sha256(result.body).digest()
-        if known is not None and known.result:
+        held = Held(
+            *(task.peer, task.id, True, task.agent, _word(state), task.body_hash, answer),
+            *(result.id, result.raw, b"", b"", b""),
+            self._wall_ms(),
+            OPEN,
+        )
+        if not self._put(held, over="result = x''"):
+            known = self._get(task.peer, task.id, asked=True)
+            assert known is not None, "it was in the way"
             if known.answer != answer:
                 self._contradicted(known, result)
                 return
             if known.standing == AGREED:
                 return
-        elif known is None or not known.result:
-            self._put(
-                Held(
-                    task.peer,
-                    task.id,
-                    True,
-                    task.agent,
-                    state_of(result.body),
-                    task.body_hash,
-                    answer,
-                    result.id,
-                    result.raw,
-                    b"",
-                    b"",
-                    b"",
-                    self._wall_ms(),
-                    OPEN,
-                )
-            )
         if len(self._unsealed) >= UNSEALED_MAX:
             self._unsealed.pop(next(iter(self._unsealed)))
         self._unsealed[result.id] = task.id
@@ -182,9 +158,8 @@ class Receipts:
         for line in lines:
             if line.disposition is not Disposition.DONE or line.id not in self._unsealed:
                 continue
-            known = self._get(peer, self._unsealed.pop(line.id), asked=True)
-            if known is not None and known.standing in {OPEN, LATE} and known.result_id == line.id:
-                self._sign(known, receipt_id, data)
+            task_id = self._unsealed.pop(line.id)
+            self._sign((receipt_id, data, peer, task_id, True, line.id))
 
     def result_missed(self, task: SentTask) -> None:
         if task.peer == self._me or self._get(task.peer, task.id, asked=True) is not None:
@@ -201,7 +176,7 @@ class Receipts:
             LATE,
         )
         self._leaf(Event.UNCOUNTERSIGNED, missed, "no result came")
-        self._put(missed)
+        self._put(missed, over="result = x''")
 
     # --- what else is asked ---------------------------------------------------------------------
 
@@ -251,16 +226,20 @@ class Receipts:
 
     # --- inside -----------------------------------------------------------------------------------
 
-    def _sign(self, held: Held, receipt_id: bytes, receipt: bytes) -> None:
-        signed = (receipt_id, receipt, AGREED, held.peer, held.task_id, held.asked)
-        self._database.execute(
-            "UPDATE audit_receipts SET receipt_id = ?, receipt = ?, standing = ?"
-            " WHERE peer = ? AND task_id = ? AND asked = ?",
+    def _sign(self, signed: tuple[bytes, bytes, bytes, bytes, bool, bytes]) -> None:
+        """Keep a receipt, and write the leaf: both sides have signed, if nothing says otherwise.
+
+        `signed` is the receipt's id and bytes, the task's peer and id, our role, the result's id.
+        """
+        row = self._database.row(
+            f"UPDATE audit_receipts SET receipt_id = ?, receipt = ?, standing = '{AGREED}'"  # noqa: S608
+            " WHERE peer = ? AND task_id = ? AND asked = ? AND result_id = ?"
+            f" AND standing <> '{AGREED}' AND NOT (asked AND standing = '{CONTRADICTED}')"
+            f" RETURNING {_COLUMNS}",
             signed,
         )
-        found = self._get(held.peer, held.task_id, asked=held.asked)
-        assert found is not None, "it was just written"
-        self._leaf(Event.RECEIPT, found, "")
+        if row is not None:
+            self._leaf(Event.RECEIPT, _held(row), "")
 
     def _contradicted(self, held: Held, result: Envelope) -> None:
         self.contradicted(held, result.raw, "a second result says something else")
@@ -293,22 +272,29 @@ class Receipts:
     def _get(self, peer: bytes, task_id: bytes, *, asked: bool) -> Held | None:
         return one(self._database, peer, task_id, asked=asked)
 
-    def _put(self, held: Held) -> None:
+    def _put(self, held: Held, *, over: str) -> bool:
+        """Keep `held`, also in the place of a row of its role if `over` is true of that one."""
         values = (
             *(held.peer, held.task_id, held.asked, held.agent, held.state, held.request),
             *(held.answer, held.result_id, held.result, held.receipt_id, held.receipt),
             *(held.other, held.at_ms, held.standing),
         )
         self._database.execute(
-            f"INSERT OR REPLACE INTO audit_receipts ({_COLUMNS})"  # noqa: S608
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO audit_receipts ({_COLUMNS})"  # noqa: S608
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            f" ON CONFLICT (peer, task_id) DO UPDATE SET {_REPLACED}"
+            f" WHERE asked <> excluded.asked OR {over}",
             values,
         )
+        return self._database.changes() > 0
 
 
 def state_of(body: bytes) -> str:
     """The end that a RESULT tells: completed, failed, canceled or rejected."""
-    state: str = json.loads(load_json(body))["status"]["state"]
+    return _word(task_messages.state_of(load_json(body)))
+
+
+def _word(state: TaskState) -> str:
     return state.removeprefix(_STATE_PREFIX).lower()
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 from identity.envelope import Envelope
 from sync.proto.task_bodies import Receipt
 from sync.proto.task_records import Outgoing, ReceivedTask, SentTask
+from sync.proto.task_states import TaskState
 
 
 class TaskWitness(Protocol):
@@ -21,7 +22,7 @@ class TaskWitness(Protocol):
     def result_acknowledged(self, offered: Outgoing, receipt: Envelope) -> None:
         """The peer has signed that it has the result."""
 
-    def result_received(self, task: SentTask, result: Envelope) -> None:
+    def result_received(self, task: SentTask, result: Envelope, state: TaskState) -> None:
         """The peer has signed a result of a task of ours."""
 
     def receipt_sealed(
@@ -42,7 +43,7 @@ class NoWitness:
     def result_acknowledged(self, offered: Outgoing, receipt: Envelope) -> None:
         """Nothing."""
 
-    def result_received(self, task: SentTask, result: Envelope) -> None:
+    def result_received(self, task: SentTask, result: Envelope, state: TaskState) -> None:
         """Nothing."""
 
     def receipt_sealed(

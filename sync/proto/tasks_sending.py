@@ -216,7 +216,7 @@ class Sending:
         task_id = envelope.in_reply_to
         assert task_id is not None, "a result without in_reply_to is no envelope"
         text = load_json(envelope.body)
-        task_messages.check_result(text, task_id.hex())
+        state = task_messages.check_result(text, task_id.hex())
         task = self._store.sent.get(task_id)
         if task is None:
             disposition = Disposition.UNKNOWN
@@ -227,7 +227,7 @@ class Sending:
         self._post.receipts.note(envelope.author, envelope.id, disposition, now.mono_s)
         if task is None:
             return []
-        self._post.witness.result_received(task, envelope)
+        self._post.witness.result_received(task, envelope, state)
         if task.answered:
             return []
         self._settle(task, Counted.ACKNOWLEDGED)

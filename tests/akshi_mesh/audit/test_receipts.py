@@ -192,3 +192,56 @@ def test_a_receipt_about_an_earlier_sealing_does_not_sign_this_one() -> None:
     assert held(bob, task_id).standing == OPEN
     bob.receipts.result_acknowledged(offered, result)
     assert held(bob, task_id).standing == AGREED
+
+
+def test_a_result_that_is_sealed_anew_takes_the_place_of_one_that_nobody_has_signed() -> None:
+    ann, bob = signing_pair()
+    task_id = ann.submit(bob)
+    deliver(ann, bob)
+    bob.finish_all()
+    task, offered = bob.store.received.get(task_id), bob.store.outbox.get(ann.me, 1)
+    assert task is not None
+    assert offered is not None
+    result = open_envelope(offered.data, network=NETWORK, me=ann.me, now_ms=START_MS)
+    bob.receipts.result_offered(task, replace(offered, id=b"x" * 32), result.body)
+    assert held(bob, task_id).result_id == b"x" * 32
+    bob.receipts.result_offered(task, offered, result.body)
+    bob.receipts.result_acknowledged(offered, result)
+    signed = held(bob, task_id)
+    bob.receipts.result_offered(task, replace(offered, id=b"x" * 32), result.body)
+    bob.receipts.result_acknowledged(offered, result)
+    assert held(bob, task_id) == signed
+    assert [leaf.event.value for leaf in bob.leaves] == ["receipt"]
+
+
+def test_a_result_that_comes_after_all_is_kept_and_signed() -> None:
+    ann, bob = signing_pair()
+    task_id = ann.submit(bob)
+    deliver(ann, bob)
+    bob.finish_all()
+    task = ann.store.sent.get(task_id)
+    assert task is not None
+    ann.receipts.result_missed(task)
+    assert held(ann, task_id).standing == LATE
+    deliver(ann, bob)
+    ann.clock.mono_s += 0.1
+    ann.wake()
+    deliver(ann, bob)
+    assert held(ann, task_id).standing == held(bob, task_id).standing == AGREED
+    assert held(ann, task_id).result == held(bob, task_id).result
+
+
+def test_what_is_contradicted_is_not_agreed_by_a_receipt_of_ours() -> None:
+    ann, bob = signing_pair()
+    task_id = ann.submit(bob)
+    deliver(ann, bob)
+    bob.finish_all()
+    offered = bob.store.outbox.get(ann.me, 1)
+    assert offered is not None
+    ann.receive(bob, offered.data)
+    forged = dump_json(ann.store.sent.get(task_id).result.replace("done", "other"))  # type: ignore[union-attr]
+    ann.handle(arrived(bob, ann, Kind.RESULT, forged, task_id))
+    ann.clock.mono_s += 0.1
+    ann.wake()
+    assert held(ann, task_id).standing == CONTRADICTED
+    assert [leaf.event.value for leaf in ann.leaves] == ["contradicted"]
