@@ -41,6 +41,24 @@ LANGUAGES: Final = {
             64,
             "python -m unittest",
         ),
+        Language(
+            "c",
+            (
+                *("akshi.h", "akshi.c", "akshi_outside.c", "akshi_json.c"),
+                *("akshi_border.h", "akshi_fields.h", "akshi_testing.h"),
+            ),
+            "agent.c",
+            16,
+            "make test",
+        ),
+        Language(
+            "rust",
+            ("akshi.rs", "border.rs", "json.rs", "outside.rs"),
+            "src/lib.rs",
+            16,
+            "cargo test",
+        ),
+        Language("js", ("akshi.js", "akshi_testing.js"), "agent.js", 16, "node --test"),
     )
 }
 
