@@ -163,7 +163,7 @@ def _ordered(facts: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         left_out = len(facts) - FACTS_MAX + 1
         facts = (*facts[: FACTS_MAX - 1], ("more", f"{left_out} facts left out"))
     cut = [(name, _cut(value, FACT_CHARS_MAX)) for name, value in facts]
-    return tuple(sorted(cut, key=lambda fact: (len(fact[0].encode()), fact[0].encode())))
+    return tuple(sorted(cut, key=lambda fact: (len(name := fact[0].encode()), name)))
 
 
 def _read_facts(value: object) -> tuple[tuple[str, str], ...]:
