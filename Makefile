@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 AGENTS := .venv-agents/.agents
+JS_TEMPLATE := sandbox/sdk/templates/js
+RUST_PACKAGES := rustc cargo libstd-rust-dev-wasm32 lld
 
-.PHONY: setup demo test check fix sim bench lock agents clean
+.PHONY: setup demo test check fix sim bench lock agents rust clean
 
 setup: $(DEV)
 
@@ -32,7 +34,7 @@ sim: $(RUNTIME)
 bench: $(DEV)
 	$(BIN)/python -m bench --json
 
-agents: $(AGENTS)
+agents: $(AGENTS) rust
 	.venv-agents/bin/python -m examples.build --check
 
 lock: $(DEV)
@@ -55,7 +57,19 @@ $(DEV): requirements-dev.lock $(RUNTIME)
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	touch $@
 
-$(AGENTS): requirements-agents.lock
+$(AGENTS): requirements-agents.lock $(JS_TEMPLATE)/package-lock.json
 	$(PYTHON) -m venv .venv-agents
 	.venv-agents/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-agents.lock
+	mkdir -p .venv-agents/js
+	cp $(JS_TEMPLATE)/package.json $(JS_TEMPLATE)/package-lock.json .venv-agents/js/
+	PATH="$(CURDIR)/.venv-agents/bin:$$PATH" npm --prefix .venv-agents/js install --no-save --silent --no-audit --no-fund
 	touch $@
+
+# Rust comes from the system: no registry of packages has a compiler with the library of wasm.
+rust:
+	@test -d /usr/lib/rustlib/wasm32-unknown-unknown/lib -a -x /usr/bin/wasm-ld || \
+	if command -v apt-get >/dev/null && test "$$(id -u)" = 0; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(RUST_PACKAGES) >/dev/null; \
+	else \
+		echo "agents in Rust need: apt install $(RUST_PACKAGES)"; \
+	fi

@@ -4,6 +4,7 @@ The sources are copied to a new temporary directory first, so no path of this ma
 the bytes and nothing half built is left among them.
 """
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -58,7 +59,7 @@ def _python(project: Project, work: Path) -> None:
 
 def _js(project: Project, work: Path) -> None:
     tool = tools.COMPONENTIZE_QJS.find(project.directory)
-    tools.NODE.find(project.directory)  # which runs the other one
+    node = tools.NODE.find(project.directory)  # which runs the other one
     # The small engine, without what a node does not link: async, and all of WASI.
     tools.run(
         (
@@ -67,6 +68,7 @@ def _js(project: Project, work: Path) -> None:
             *("--module-root", ".", "--sync", "--opt-size", "--stub-wasi", "--output", _COMPONENT),
         ),
         work,
+        PATH=os.pathsep.join((str(Path(node).parent), os.environ.get("PATH", ""))),
     )
 
 
