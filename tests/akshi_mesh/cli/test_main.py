@@ -137,10 +137,13 @@ def test_a_full_pipe_is_nobodys_mistake(home: Home) -> None:
 
 def test_who_only_asks_does_not_wait_for_what_it_does_not_need(home: Home) -> None:
     """`whoami` and `--help` load no wasm, no web server, no scheduler."""
-    for arguments in (["whoami"], ["trust", "list"], ["trust", "--help"], ["stop"]):
+    asks = ("whoami", "trust list", "trust --help", "stop", "config check", "approvals list")
+    for arguments in map(str.split, (*asks, "spend --help", "secrets --help", "audit tail")):
         program = (
             "import sys; from akshi_mesh.cli.main import main\n"
-            f"main({arguments!r}); heavy = 'wasmtime starlette hypercorn httpx trio structlog'\n"
+            f"main({arguments!r})\n"
+            "heavy = 'wasmtime starlette hypercorn httpx httpx2 httpcore mcp anyio trio asyncio '\n"
+            "heavy += 'structlog rich numpy keyring sqlite_vec'\n"
             "print([name for name in heavy.split() if name in sys.modules], file=sys.stderr)"
         )
         ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
