@@ -211,3 +211,39 @@ def test_more_capabilities_than_a_scope_holds_are_malformed() -> None:
     for wrong in (caps, "journal", [1], ["spend", "journal"], ["spend", "spend"]):
         with pytest.raises(MalformedCap):
             Scope.from_fields({1: wrong})
+
+
+def test_what_either_allows_is_the_larger_amount_and_all_capabilities() -> None:
+    journal, web = CapRight("journal"), CapRight("http_fetch")
+    one, two = (
+        Scope.of([journal], DailySpend.parse("1EUR")),
+        Scope.of([web], DailySpend.parse("2EUR")),
+    )
+    for joined in (one.join(two), two.join(one)):
+        assert {journal, web} <= joined.caps
+        assert joined.spend == DailySpend.parse("2EUR")
+    sats = Scope.of([web], DailySpend.parse("5SAT"))
+    assert one.join(sats).spend == DailySpend.parse("1EUR")
+    assert Scope.of([journal]).join(sats).spend == DailySpend.parse("5SAT")
+    assert one.join(Scope.of([web])).spend == DailySpend.parse("1EUR")
+    full = Scope(frozenset(CapRight("inference", f"m{n}") for n in range(CAPS_MAX)))
+    assert len(full.join(one).caps) <= CAPS_MAX
+    assert SPEND in full.join(one).caps
+
+
+@pytest.mark.parametrize(
+    ("micro", "currency"),
+    [
+        (0, "EUR"),
+        (-1, "EUR"),
+        (True, "EUR"),
+        (1.0, "EUR"),
+        (2**53, "EUR"),
+        (1, "eur"),
+        (1, "E"),
+        (1, "EUROEUROE"),
+    ],
+)
+def test_an_amount_a_day_is_above_nothing_and_has_a_currency(micro: int, currency: str) -> None:
+    with pytest.raises(MalformedCap):
+        DailySpend(micro, currency)

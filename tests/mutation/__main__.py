@@ -7,7 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.mutation.mutant import ROOT
-from tests.mutation.mutants import MUTANTS, tests_of
+from tests.mutation.mutants import MUTANTS, who_should_notice
 
 WORKERS = 2
 TIMEOUT_S = 120  # a broken rule may also make a test run for ever
@@ -17,10 +17,18 @@ _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+?)(?:\[.*| - .*)?$", re.MULTILINE)
 def noticed(number: int) -> str | None:
     """The first test that fails while the rule is broken; None if all are content."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no"]
-    command += ["-p", "tests.mutation.plugin", "-p", "no:randomly", "-p", "no:cacheprovider"]
+    command += [
+        "-p",
+        "tests.mutation.plugin",
+        "-p",
+        "no:randomly",
+        "-p",
+        "no:cacheprovider",
+        "--hypothesis-seed=0",
+    ]
     try:
         run = subprocess.run(
-            [*command, *tests_of(MUTANTS[number])],
+            [*command, *who_should_notice(MUTANTS[number])],
             cwd=ROOT,
             env={**os.environ, "AKSHI_MUTANT": str(number)},
             capture_output=True,

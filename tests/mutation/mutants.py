@@ -22,12 +22,12 @@ ALSO: Final = {
 INSTEAD: Final = {
     "sandbox/host/counsel.py": ("tests/sandbox/host/test_rates.py",),
     "sandbox/budget.py": ("tests/sandbox/test_rate.py",),
-    "sandbox/kept.py": ("tests/sandbox/test_gate.py", "tests/sandbox/test_gate_outside.py"),
+    "sandbox/kept.py": ("tests/sandbox/test_gate.py", "tests/sandbox/test_gate_approved.py"),
     "sandbox/risk.py": ("tests/sandbox/test_risk.py", "tests/sandbox/test_fields.py"),
 }
 
 
-def tests_of(mutant: Mutant) -> tuple[str, ...]:
+def who_should_notice(mutant: Mutant) -> tuple[str, ...]:
     """The files whose business the rule is."""
     if mutant.file in INSTEAD:
         return INSTEAD[mutant.file]

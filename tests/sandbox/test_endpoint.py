@@ -350,3 +350,22 @@ def test_any_text_is_a_rule_or_malformed(text: str) -> None:
 def test_a_character_that_readers_skip_or_turn_is_refused_as_such(text: str, odd: str) -> None:
     with pytest.raises(MalformedUrl, match="a space, a backslash or a control character"):
         Url.parse(text.format(odd))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.example.com:443/v1",
+        "https://api.example.com:80/v1",
+        "https://api.example.com/v2",
+        "https://www.api.example.com/v1",
+        "https://xapi.example.com/v1",
+    ],
+)
+def test_one_part_that_differs_is_enough(url: str) -> None:
+    rule = EndpointRule.parse("api.example.com/v1")
+    assert rule.covers(Url.parse("https://api.example.com/v1"), "GET")
+    assert not rule.covers(Url.parse(url), "GET")
+    assert not EndpointRule.parse("POST api.example.com").covers(
+        Url.parse("https://api.example.com/"), "GET"
+    )

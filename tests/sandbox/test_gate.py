@@ -280,3 +280,12 @@ def test_every_call_that_is_answered_is_remembered(name: str) -> None:
             steps.append(script.send(None if isinstance(steps[-1], Recall) else "true"))
     except StopIteration:
         assert any(isinstance(step, Remember) for step in steps)
+
+
+def test_what_is_got_again_is_kept_as_its_hash() -> None:
+    query = read_request(0, "database.query", ("SELECT 1", ""))
+    digest = b"h" + hashlib.sha256(b"rows").digest()
+    assert keep(query, "rows") == digest
+    assert keep(READ_FILE, LONG) == b"h" + hashlib.sha256(LONG.encode()).digest()
+    assert keep(READ_FILE, "short") == b"oshort"
+    assert keep(NOW, LONG) == b"o" + LONG.encode()
