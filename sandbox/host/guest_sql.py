@@ -264,7 +264,8 @@ class GuestSql:
     def _say(self, sql: str, values: tuple[bytes, ...] = ()) -> list[Any]:
         was_open = self.in_transaction
         try:
-            return list(self._db.execute(sql, values))
+            with self._fence.alone():
+                return list(self._db.execute(sql, values))
         except apsw.Error as failure:
             self.is_lost = self.is_lost or (was_open and not self.in_transaction)
             raise self._trouble(failure) from failure

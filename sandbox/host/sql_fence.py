@@ -69,6 +69,9 @@ _PRAGMAS: tuple[tuple[str, str | int, str | int], ...] = (
 )
 _SYNCHRONOUS = {"normal": ("NORMAL", 1), "power": ("FULL", 2)}
 
+# What makes a statement about one table act on another.
+_ANSWERS = (apsw.SQLITE_DBCONFIG_ENABLE_FKEY, apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER)
+
 READS = frozenset(
     {apsw.SQLITE_SELECT, apsw.SQLITE_READ, apsw.SQLITE_FUNCTION, apsw.SQLITE_RECURSIVE}
 )
@@ -96,9 +99,11 @@ class Fence:
         """Raises apsw.Error where the file is damaged or the disk takes nothing."""
         self.denied = ""
         self._allowed: frozenset[int] | None = None  # None: it is we who speak
+        self._db = db
         _configure(db, pages, durability)
-        functions = db.execute("SELECT DISTINCT name, narg FROM pragma_function_list")
-        for function, arguments in cast(list[tuple[str, int]], functions.fetchall()):
+        # Not SELECT … FROM pragma_function_list: a guest may have given a table that name.
+        functions = cast(list[tuple[str, int]], _listed(db, "function_list", "name", "narg"))
+        for function, arguments in dict.fromkeys(functions):
             if function not in FUNCTIONS:
                 db.create_scalar_function(function, _refuse, arguments)
         # In SQLite's own these two look through both texts for each character of the other:
@@ -106,7 +111,7 @@ class Fence:
         db.create_scalar_function("unhex", _refuse, 2)
         for function, strip in _STRIPS.items():
             db.create_scalar_function(function, partial(_stripped, strip), 2, deterministic=True)
-        modules = db.execute("SELECT name FROM pragma_module_list").fetchall()
+        modules = cast(list[tuple[str]], _listed(db, "module_list", "name"))
         self._modules = {module for (module,) in modules} - TABLE_FUNCTIONS
         # Last, since SQLite makes tables of its own while the above is asked.
         for limit, value in _LIMITS:
@@ -122,6 +127,21 @@ class Fence:
             yield
         finally:
             self._allowed = None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """In this block we speak, and nothing that a guest has put into the schema answers.
+
+        A guest's table may refer to ours and have a trigger: what we delete would start it,
+        with no authorizer and no meter.
+        """
+        for option in _ANSWERS:
+            self._db.config(option, 0)
+        try:
+            yield
+        finally:
+            for option in _ANSWERS:
+                self._db.config(option, 1)
 
     def _authorize(
         self,
@@ -151,6 +171,14 @@ class Fence:
             return False
         low = name.lower()
         return low == HIDDEN_TABLE or low in self._modules or low.startswith("pragma_")
+
+
+def _listed(db: apsw.Connection, pragma: str, *columns: str) -> list[tuple[object, ...]]:
+    """These columns of what a pragma tells."""
+    cursor = db.execute(f"PRAGMA {pragma}")
+    names = [name for name, *_ in cursor.get_description()]
+    wanted = [names.index(column) for column in columns]
+    return [tuple(row[at] for at in wanted) for row in cursor]
 
 
 def _is_altering(action: int, table: str | None) -> bool:

@@ -1,5 +1,6 @@
 """A guest with the database capability tries everything that SQL can do but for its own rows."""
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -273,3 +274,50 @@ def test_the_audit_of_functions_is_complete(guest: Guest) -> None:
             marks = ", ".join(["1"] * max(0, int(str(arguments))))
             with pytest.raises(ActFailed):
                 guest.asks(f"SELECT {name}({marks})")
+
+
+def test_a_trigger_that_the_node_itself_would_start(guest: Guest) -> None:
+    """A table that refers to ours is cleared when we clear ours, and its trigger is not fenced."""
+    for body in (
+        # Another task, ended as the guest says; and a thread of the node, for ever.
+        f"INSERT INTO {HIDDEN_TABLE} VALUES (x'aa', x'bb')",
+        "INSERT INTO z WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+        " SELECT count(*) FROM n",
+    ):
+        guest.does("CREATE TABLE z (a)")
+        guest.does("INSERT INTO z VALUES (?)", {"base64": base64.b64encode(TASK).decode()})
+        refers = f"REFERENCES {HIDDEN_TABLE} (task) ON DELETE CASCADE"
+        guest.does(f"ALTER TABLE z ADD COLUMN b AS (a) VIRTUAL {refers}")
+        guest.does(f"CREATE TRIGGER fires AFTER DELETE ON z BEGIN {body}; END")
+        guest.sql.seal(TASK, b"[]")
+        guest.sql.commit()
+        guest.sql.forget(TASK)
+        assert guest.sql.ended() == {}
+        guest.sql.begin()
+        assert len(guest.asks("SELECT a FROM z")) == 1
+        guest.does("CREATE TABLE parent (a PRIMARY KEY)")  # between its own tables both still work
+        guest.does("CREATE TABLE child (a REFERENCES parent (a) ON DELETE CASCADE)")
+        guest.does(
+            "CREATE TRIGGER own AFTER DELETE ON child BEGIN INSERT INTO t (b) VALUES (5); END"
+        )
+        guest.does("INSERT INTO parent VALUES (1)")
+        guest.does("INSERT INTO child VALUES (1)")
+        guest.does("DELETE FROM parent")
+        assert guest.asks("SELECT b FROM t") == [[5]]
+        for table in ("z", "child", "parent"):
+            guest.does(f"DROP TABLE {table}")
+        guest.does("DELETE FROM t")
+
+
+@pytest.mark.parametrize("name", ["pragma_function_list", "pragma_module_list"])
+def test_a_table_renamed_to_what_the_node_asks(guest: Guest, name: str) -> None:
+    """The authorizer is not told the new name."""
+    guest.does("CREATE TABLE x (name, narg)")
+    guest.does("INSERT INTO x VALUES (NULL, NULL)")
+    guest.does(f"ALTER TABLE x RENAME TO {name}")
+    guest.sql.commit()
+    guest.sql.close()
+    again = Guest(guest.path)
+    again.is_refused("SELECT * FROM dbstat", "belongs to the node")
+    again.is_refused("SELECT random()")
+    again.sql.close()
