@@ -12,6 +12,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Literal, NoReturn, TypeVar
 
 import structlog
@@ -25,7 +26,7 @@ from akshi_mesh.mcp.strangers import Complaints, bounded, first_of, shown
 from akshi_mesh.mcp.transports import Client, Left, Streams, over_http, over_pipes, policy_of
 from sandbox import guest_json
 from sandbox.agent_spec import AgentSpec
-from sandbox.errors import ActFailed, AuditUnavailable, JailMissing
+from sandbox.errors import ActFailed, AuditUnavailable, JailMissing, PortRefused
 from sandbox.fault import FaultCode
 from sandbox.host.program import COMMAND, NativeJail, probe, require
 from sandbox.mcp_server import CallTool, ListTools, McpServerSpec
@@ -42,8 +43,8 @@ STABLE_S: Final = 60.0  # a server that lasted so long has not crashed in a loop
 # standard ones of code that met a value it did not expect. Such a server is closed; it
 # must not close the node.
 _STUMBLES: Final = (
-    *(ServerFailed, JailMissing, AuditUnavailable, StoreError, OSError),
-    *(ValueError, TypeError, LookupError, AttributeError, RuntimeError),
+    *(ServerFailed, JailMissing, AuditUnavailable, PortRefused, StoreError, OSError),
+    *(ValueError, TypeError, LookupError, AttributeError, RuntimeError, ArithmeticError),
     *(trio.BrokenResourceError, trio.ClosedResourceError, trio.EndOfChannel),
     *Left,
 )
@@ -184,6 +185,10 @@ class Servers:
         listed = bounded({"tools": tools, "refused": refused}, FaultCode.UNAVAILABLE)
         return self._redacted(agent, listed)
 
+    def _words(self, agent: str, failure: Exception) -> str:
+        """One line of a failure: a server that was shown a credential may have put it there."""
+        return shown(failure, partial(self._redacted, agent))
+
     def _redacted(self, agent: str, answer: str) -> str:
         return self._secrets.redactor(agent).text(answer) if self._secrets else answer
 
@@ -246,13 +251,12 @@ class Servers:
                 return answer
         except ToolRefused as refused:
             is_answered = True
-            raise ActFailed(
-                FaultCode.UNAVAILABLE, f"the server says: {shown(refused)}"
-            ) from refused
+            said = self._words(server.agent, refused)
+            raise ActFailed(FaultCode.UNAVAILABLE, f"the server says: {said}") from refused
         except (AuditUnavailable, StoreError) as trouble:
             raise ActFailed(FaultCode.UNAVAILABLE, str(trouble)) from trouble
         except _STUMBLES as failure:
-            raise ActFailed(lost, shown(failure)) from failure
+            raise ActFailed(lost, self._words(server.agent, failure)) from failure
         finally:
             watch.is_over = True
             if not is_answered:
@@ -334,7 +338,7 @@ class Servers:
                     server.session = None
                     trouble = f"{server.spec.name} ended by itself"
             except* _STUMBLES as failures:
-                trouble = shown(first_of(failures))
+                trouble = self._words(server.agent, first_of(failures))
             finally:
                 server.session, server.tools = None, {}
         if server.scope.cancelled_caught and trio.current_time() >= server.scope.deadline:

@@ -14,7 +14,6 @@ from akshi_mesh.mcp.errors import ServerFailed, ToolRefused
 from akshi_mesh.mcp.transports import Left, Streams
 
 PAGES_MAX: Final = 64  # of one listing; a server that goes on for ever is cut off
-REASON_CHARS_MAX: Final = 200
 UNASKED_MAX: Final = 1_000  # messages between two answers; whoever says more is closed
 
 
@@ -139,5 +138,9 @@ async def open_session(
 
 
 def _reason(failure: Exception) -> str:
-    words = " ".join(str(failure).split())[:REASON_CHARS_MAX]
-    return words or type(failure).__name__
+    """All its words: whoever shows them takes secrets out first, and then cuts."""
+    from pydantic import ValidationError
+
+    if isinstance(failure, ValidationError):  # it quotes what came, and cuts that in the middle
+        return f"{failure.error_count()} fields are not what the protocol says"
+    return str(failure) or type(failure).__name__

@@ -1,5 +1,6 @@
 """What servers say, made fit for our log and for guests."""
 
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -8,7 +9,7 @@ import trio
 from akshi_mesh.inert import inert
 from sandbox import guest_json
 from sandbox.budget import Budget
-from sandbox.errors import ActFailed, MalformedJson
+from sandbox.errors import ActFailed, AuditUnavailable, MalformedJson
 from sandbox.fault import FaultCode
 
 log = structlog.get_logger()
@@ -53,7 +54,13 @@ def first_of(failures: BaseExceptionGroup[Exception]) -> Exception:
     return found
 
 
-def shown(failure: Exception) -> str:
-    """One line of a failure whose words may be a stranger's."""
-    text = inert(" ".join(str(failure).split()))[:SHOWN_CHARS_MAX]
-    return text or type(failure).__name__
+def shown(failure: Exception, clean: Callable[[str], str]) -> str:
+    """One line of a failure whose words may be a stranger's.
+
+    `clean` takes secrets out: before anything is cut, or the start of one would be left.
+    """
+    try:
+        text = clean(str(failure))
+    except AuditUnavailable:  # one was found, and nobody can be told: then nothing is
+        return type(failure).__name__
+    return inert(" ".join(text.split()))[:SHOWN_CHARS_MAX] or type(failure).__name__
