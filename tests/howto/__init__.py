@@ -1,0 +1,1 @@
+"""The pages of docs/howto, typed and compared."""
