@@ -10,7 +10,9 @@ from akshi_mesh.cli.approvals import list_approvals
 from akshi_mesh.cli.session import Session, command
 
 if TYPE_CHECKING:
-    from akshi_mesh.api.shapes import NodeStatus, PeerInfo, TaskCounts
+    from akshi_mesh.api.shapes import AgentInfo, NodeStatus, PeerInfo, TaskCounts
+
+MIB = 1 << 20
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +41,8 @@ def status(
     for agent in now["agents"]:
         state = f"{agent['state']}: {agent['why']}" if agent["why"] else agent["state"]
         waiting = f"{agent['tasks_running']} running, {agent['tasks_waiting']} waiting"
-        output.say_table([(agent["name"], state, waiting)], indent="agent    ")
+        row = (agent["name"], state, waiting, _used(agent))
+        output.say_table([row], indent="agent    ")
     for journal in now["journals"]:
         entries = output.plural(journal["entries"], "entry")
         frozen = f", {journal['frozen']} frozen by a fork" if journal["frozen"] else ""
@@ -48,6 +51,14 @@ def status(
         )
     for warning in now["warnings"]:
         output.note(warning)
+
+
+def _used(agent: "AgentInfo") -> str:
+    calls, refused = (sum(counts.values()) for counts in (agent["calls"], agent["calls_refused"]))
+    return (
+        f"{agent['memory_bytes'] / MIB:.1f} MiB, {agent['fuel_used']} fuel, "
+        f"{agent['run_seconds']:g} s, {calls} calls ({refused} refused)"
+    )
 
 
 def _facts(now: "NodeStatus") -> list[tuple[str, str]]:
