@@ -8,6 +8,7 @@ import typer
 from akshi_mesh.cli import approval_view, output
 from akshi_mesh.cli.session import Session, command
 from akshi_mesh.errors import Refused, UsageError
+from akshi_mesh.inert import inert
 
 if TYPE_CHECKING:
     from akshi_mesh.api.client_approvals import Decision
@@ -62,7 +63,7 @@ def show(session: Session, id: Annotated[str, typer.Argument(metavar="ID")]) -> 
         output.say_json(info)
         return
     for label, text in approval_view.page(info):
-        print(f"{label:<9} {text}" if label else text, flush=True)
+        print(inert(f"{label:<9} {text}" if label else text), flush=True)
     if info["state"] == "pending":
         output.hint(f"akshi-node approvals approve {info['id']}")
 

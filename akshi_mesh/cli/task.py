@@ -158,7 +158,7 @@ def watch(session: Session, task_id: TaskId) -> None:
         if event["task"] is not None and event["final"]:
             _tell_ended(session, event["task"])
             return
-        session.answer(event, text=f"{_plain(event['state'])}  {inert(event['text'])}".rstrip())
+        session.answer(event, text=inert(f"{_plain(event['state'])}  {event['text']}").rstrip())
     raise NotYet("the node ended before the task did", hint="akshi-node run")
 
 
