@@ -13,6 +13,10 @@ def read_risk(root: Section) -> RiskTable:
     values = root.plain("risk")
     if not values:
         return DEFAULTS
+    for key in values:
+        # A line that no field can have would judge nothing, in silence.
+        if key.partition(".")[0] not in set(Capability):
+            root.wrong_below(("risk", key), f"risk of {key!r}: want a capability first")
     try:
         return RiskTable.read(values, over=DEFAULTS)
     except MalformedRiskTable as malformed:
@@ -28,8 +32,8 @@ def read_rates(section: Section) -> dict[Capability, Rate]:
     rates: dict[Capability, Rate] = {}
     for capability in Capability:
         if capability.value in table:
-            try:
-                rates[capability] = Rate.parse(table.text(capability.value, ""))
+            try:  # what is no text has been reported by then, and is not held to be a rate
+                rates[capability] = Rate.parse(table.text(capability.value, "1/s"))
             except MalformedRate as malformed:
                 table.wrong(capability.value, str(malformed))
     table.close()

@@ -27,6 +27,8 @@ def test_rates_are_by_capability() -> None:
         ('[risk]\nspend.charge = "none"\n', 2, 'want "low", "medium" or "high"'),
         ('[risk]\n"*" = "low"\n', 2, "hide what nobody judged"),
         ('[risk]\nspend = { tier = "low", wieght = 3 }\n', 2, "unknown key 'wieght'"),
+        ('[risk]\nhtp_fetch.method.GET = "high"\n', 2, "want a capability first"),
+        ('[risk]\n"htp_fetch.method.GET" = "high"\n', 2, "want a capability first"),
         ("risk = 3\n", 1, "wants a table"),
         (AGENT + '[agents.rates]\nhttp_fetch = "often"\n', 5, "such as 60/min"),
         (AGENT + "[agents.rates]\nhttp_fetch = 60\n", 5, "wants text"),
@@ -37,3 +39,9 @@ def test_what_means_nothing_is_refused_with_its_line(text: str, line: int, part:
     with pytest.raises(ConfigError) as refused:
         read(text)
     assert any(p.line == line and part in str(p) for p in refused.value.problems), refused.value
+
+
+def test_a_rate_that_is_no_text_is_one_mistake() -> None:
+    with pytest.raises(ConfigError) as refused:
+        read(AGENT + "[agents.rates]\nhttp_fetch = 60\n")
+    assert len(refused.value.problems) == 1
