@@ -34,9 +34,9 @@ from akshi_mesh.config.read_agent import read_agent
 from akshi_mesh.config.read_approval import read_operators
 from akshi_mesh.config.read_embeddings import read_embeddings
 from akshi_mesh.config.read_identity import read_identity
-from akshi_mesh.config.read_router import read_router
+from akshi_mesh.config.read_router import check_routes, read_router
 from akshi_mesh.config.read_rules import read_risk
-from akshi_mesh.config.read_secrets import read_secrets
+from akshi_mesh.config.read_secrets import check_owners, read_secrets
 from akshi_mesh.config.read_spend import check_rails, read_spend
 from akshi_mesh.config.section import Report, Section
 from akshi_mesh.transport.address import Address, PeerAddress
@@ -87,6 +87,8 @@ def read_config(
     root.close()
     if not report.problems:
         check_rails(root, agents, spend)
+        check_routes(root, agents, routing)
+        check_owners(root, agents)
     if report.problems:
         raise ConfigError(sorted(report.problems, key=lambda problem: problem.line or 0))
     notes = tuple(sorted(report.notes, key=lambda note: note.line or 0))

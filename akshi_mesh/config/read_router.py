@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from akshi_mesh.config.section import Section
 from akshi_mesh.inference.providers import PROVIDERS, Provider
 from akshi_mesh.inference.routes import RouterSpec, RouteSpec
-from sandbox.agent_spec import NAME_PATTERN
+from sandbox.agent_spec import NAME_PATTERN, AgentSpec
+from sandbox.capability import Capability
 from sandbox.endpoint import EndpointRule, Url
 from sandbox.errors import MalformedEndpoint, MalformedMoney, MalformedSecret, MalformedUrl
 from sandbox.prompt import TOKENS_MAX, Price
@@ -57,6 +58,18 @@ def read_router(root: Section) -> Routing:
     default = _read_default(router, list(routes))
     router.close()
     return Routing(RouterSpec(tuple(routes.values()), default), tuple(sources))
+
+
+def check_routes(root: Section, agents: Sequence[AgentSpec], routing: Routing) -> None:
+    """Say of agents that may ask a model that there is none."""
+    if routing.spec.routes:
+        return
+    for section, spec in zip(root.tables("agents"), agents, strict=True):
+        if Capability.INFERENCE in spec.capabilities:
+            section.note_below(
+                ("capabilities", "inference"),
+                "'inference' is granted without [[router.routes]], so there is no model to ask",
+            )
 
 
 def _read_default(router: Section, names: Sequence[str]) -> str | None:

@@ -1,8 +1,10 @@
 """[[secrets]] and secret_env_var: where secrets go. Values never stand in the file."""
 
 import re
+from collections.abc import Sequence
 
 from akshi_mesh.config.section import Section
+from sandbox.agent_spec import AgentSpec
 from sandbox.endpoint import EndpointRule
 from sandbox.errors import MalformedSecret
 from sandbox.secrets import (
@@ -33,6 +35,15 @@ def read_secrets(root: Section) -> tuple[SecretSource, ...]:
             section.wrong(None, f"secret {source.binding.name!r} goes to the same place twice")
         sources[source.binding] = source
     return tuple(sources.values())
+
+
+def check_owners(root: Section, agents: Sequence[AgentSpec]) -> None:
+    """Say which secrets are for an agent that is not here; rails and routes have a dot."""
+    known = {spec.name for spec in agents}
+    for section in root.tables("secrets"):
+        owner = section.text("agent", "")
+        if owner and owner not in known and not owner.startswith(("rail.", "route.")):
+            section.note("agent", f"there is no agent {owner!r}, so this secret goes nowhere")
 
 
 def read_endpoint_secret(section: Section, agent: str, rule: EndpointRule) -> SecretSource | None:

@@ -112,3 +112,12 @@ def test_of_several_none_is_the_default() -> None:
 def test_what_a_later_router_will_know_is_a_note() -> None:
     config = read(LOCAL + "[router]\nthreshold = 0.5\n")
     assert any("threshold" in str(note) for note in config.notes)
+
+
+def test_who_may_ask_a_model_where_there_is_none_is_told() -> None:
+    agent = '[[agents]]\nname = "writer"\nwasm_path = "w.wasm"\n'
+    agent += "[agents.capabilities]\ninference = true\n"
+    (note,) = read(agent).notes
+    assert note.line == 5
+    assert "no model to ask" in str(note)
+    assert not read(agent + LOCAL).notes

@@ -134,3 +134,13 @@ def test_an_endpoint_of_many_hosts_gets_no_secret() -> None:
     source, wrong = endpoint({"secret_env_var": "API_KEY"}, "*.example.com")
     assert source is None
     assert "want one host" in wrong[0]
+
+
+def test_a_secret_for_nobody_is_told() -> None:
+    def notes(agent: str) -> list[str]:
+        text = f'{LEAST}agent = "{agent}"\n'
+        return [str(note) for note in read_config(text, file="f", files=NoFiles()).notes]
+
+    (note,) = notes("raeder")
+    assert "line 4: there is no agent 'raeder'" in note
+    assert notes("rail.card") == notes("route.big") == []
