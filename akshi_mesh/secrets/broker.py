@@ -25,7 +25,7 @@ from identity.errors import KeyFileError
 from sandbox.audit import AuditRecord, Event, Folding
 from sandbox.budget import Budget
 from sandbox.endpoint import Url
-from sandbox.errors import PortRefused
+from sandbox.errors import AuditUnavailable, PortRefused
 from sandbox.fault import FaultCode
 from sandbox.ports import AuditPort
 from sandbox.redaction import Redactor, Watch, leak_in
@@ -147,12 +147,18 @@ class Broker:
         try:
             while True:
                 await trio.sleep(FLUSH_S)
-                for record in self._folding.due(self._now_ms()):
-                    self._audit.record(record)
+                self._write(self._folding.due(self._now_ms()))
                 self._forget()
         finally:
-            for record in self._folding.drain():
+            self._write(self._folding.drain())
+
+    def _write(self, records: list[AuditRecord]) -> None:
+        """How often it was found, after the first: where that is lost, the node goes on."""
+        try:
+            for record in records:
                 self._audit.record(record)
+        except AuditUnavailable as unavailable:
+            log.warning("audit.unavailable", why=str(unavailable), hint=unavailable.hint)
 
     def _forget(self) -> None:
         """Old values leave the disk when nobody looks for them any more."""

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+import structlog
 import trio
 
 from akshi_mesh.reserve import Reserve
@@ -38,12 +39,25 @@ from sandbox.spend import (
     refusal,
     spent_in,
 )
+from sync.errors import StoreBusy, StoreFull, StoreReadOnly
 from sync.store.database import Database
 
 SCHEMA = (*book.SCHEMA, *ledger.SCHEMA, *payments.SCHEMA)
 _DOMAIN = b"akshi-mesh/payment/1\0"
 
 Grants = tuple[tuple[str, Money | None], ...]
+
+log = structlog.get_logger()
+
+
+@contextmanager
+def _store_refuses(code: FaultCode = FaultCode.UNAVAILABLE) -> Iterator[None]:
+    """A disk that takes nothing is the guest's to hear of; nobody else's task ends of it."""
+    try:
+        yield
+    except (StoreFull, StoreReadOnly, StoreBusy) as trouble:
+        log.error("store.trouble", why=str(trouble), hint=trouble.hint)
+        raise PortRefused(code, "the node's disk takes nothing now") from trouble
 
 
 def payment_id(task_id: bytes, number: int) -> bytes:
@@ -121,6 +135,7 @@ class Purse:
             ),
         )
 
+    @_store_refuses()
     def reserve(
         self, *, task_id: bytes, number: int, agent: str, whose: tuple[str, ...], cost: Cost
     ) -> None:
@@ -167,6 +182,7 @@ class Purse:
         """Whether something was reserved for this call."""
         return self.book.payment(payment_id(task_id, number)) is not None
 
+    @_store_refuses()
     def commit(self, *, task_id: bytes, number: int, actual: Money | None) -> None:
         """It happened, and did cost `actual` (None: what was reserved), in the transaction."""
         payment = self._found(task_id, number)
@@ -174,6 +190,7 @@ class Purse:
         changed, by_micro = one.commit(actual if actual is not None else one.money)
         self._settle(payment, changed, by_micro, Event.SPENT)
 
+    @_store_refuses()
     def release(self, *, task_id: bytes, number: int) -> None:
         """Provably nothing was paid, in the transaction. Nothing is ever given back twice."""
         payment = self._found(task_id, number)
@@ -183,6 +200,7 @@ class Purse:
         changed, by_micro = payment.reservation.release()
         self._settle(payment, changed, by_micro, Event.RELEASED)
 
+    @_store_refuses()
     def lose(self, *, task_id: bytes, number: int) -> None:
         """Nobody knows whether it was paid, in the transaction: it stays counted."""
         payment = self._found(task_id, number)
@@ -226,15 +244,17 @@ class Purse:
             with self.paying(task_id=task_id, number=number):
                 proof = await rail.pay(payable, still_allowed=self.switch.still_allowed)
         else:
-            proof = self._pay_by_ledger(id, payable)
-        has_proof = asked is not None and self.payments.proven(
-            agent=agent,
-            payment=id.hex(),
-            origin=asked[0],
-            challenge=asked[1],
-            proof=proof,
-            at_ms=self._wall_ms(),
-        )
+            with _store_refuses():
+                proof = self._pay_by_ledger(id, payable)
+        with _store_refuses(FaultCode.UNKNOWN):  # it is paid, and must stay counted
+            has_proof = asked is not None and self.payments.proven(
+                agent=agent,
+                payment=id.hex(),
+                origin=asked[0],
+                challenge=asked[1],
+                proof=proof,
+                at_ms=self._wall_ms(),
+            )
         return answers.paid(id, cost, "paid", has_proof=has_proof)
 
     def _pay_by_ledger(self, id: bytes, payable: Payable) -> str:
@@ -275,6 +295,7 @@ class Purse:
 
     # What an HTTP client asks.
 
+    @_store_refuses()
     def challenged(self, agent: str, origin: str, challenge: Challenge) -> str:
         """Keep a challenge of `origin`; its id."""
         return self.payments.challenged(agent, origin, challenge, at_ms=self._wall_ms())

@@ -222,6 +222,24 @@ async def test_what_repeats_within_a_second_is_one_record_with_a_count(
     ]
 
 
+async def test_a_count_that_cannot_be_written_does_not_end_the_node(
+    world: World, autojump_clock: MockClock
+) -> None:
+    world.set()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(world.broker.run)
+        for _ in range(3):
+            world.broker.leaks("reader", VALUE.encode())
+        world.diary.is_full = True
+        world.now_ms += 1_000
+        await trio.sleep(1.5)
+        world.diary.is_full = False
+        for _ in range(3):
+            world.broker.leaks("reader", VALUE.encode())
+        world.diary.is_full = True
+        nursery.cancel_scope.cancel()
+
+
 async def test_old_values_leave_the_disk_while_the_node_runs(
     world: World, autojump_clock: MockClock
 ) -> None:

@@ -27,6 +27,7 @@ from tests.akshi_mesh.spend.desk import (
     Desk,
     money,
 )
+from tests.akshi_mesh.spend.test_payments import LIGHTNING
 
 
 def refused(desk: Desk, number: int, cost: Cost = COST) -> str:
@@ -335,3 +336,43 @@ def test_any_other_word_switches_spending_off(value: str) -> None:
 @pytest.mark.parametrize("value", [None, "", "0", "false"])
 def test_these_words_leave_it_alone(value: str | None) -> None:
     assert not is_switched_on(value)
+
+
+def full(*_: object, **__: object) -> None:
+    raise StoreFull("node.db", "the disk is full")
+
+
+async def test_a_full_disk_is_the_guests_to_hear_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anything but a refusal would end the node with the task."""
+    desk = Desk()
+    with monkeypatch.context() as disk:
+        disk.setattr(desk.purse.book, "add", full)
+        with pytest.raises(PortRefused) as told:
+            desk.reserve(0)
+    assert told.value.code is FaultCode.UNAVAILABLE
+    desk.reserve(0)
+    monkeypatch.setattr(desk.purse.book, "change", full)
+    for settle in (desk.commit, desk.release, desk.lose):
+        with pytest.raises(PortRefused):
+            settle(0)
+    with pytest.raises(PortRefused) as told:
+        await desk.pay(0)
+    assert told.value.code is FaultCode.UNAVAILABLE
+    monkeypatch.setattr(desk.purse.payments, "challenged", full)
+    with pytest.raises(PortRefused):
+        desk.purse.challenged(AGENT, "https://shop.example", LIGHTNING)
+
+
+async def test_what_was_paid_stays_counted_where_its_proof_cannot_be_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    card = CardRail()
+    card.may_end.set()
+    desk = Desk(rails={"card": card})
+    id = desk.purse.challenged(AGENT, "https://shop.example", LIGHTNING)
+    desk.reserve(0, CARD.cost)
+    monkeypatch.setattr(desk.purse.payments, "proven", full)
+    with pytest.raises(PortRefused) as told:
+        await desk.pay(0, replace(CARD, challenge=id))
+    assert len(card.paid) == 1
+    assert told.value.code is FaultCode.UNKNOWN
