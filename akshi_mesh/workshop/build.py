@@ -85,7 +85,7 @@ def _c(project: Project, work: Path) -> None:
             # A small stack, first in memory: a guest that overflows it hits address 0 and traps.
             *("--stack", "131072", "-I", "sdk"),
             *("-cflags", "-std=c11", "-Wall", "-Wextra", "-fno-builtin", "--"),
-            *(*sources, "--cache-dir", "../cache", "--global-cache-dir", "../global"),
+            *(*sources, "--cache-dir", "../cache"),
             f"-femit-bin={_CORE}",
         ),
         work,

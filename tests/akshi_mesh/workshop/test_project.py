@@ -1,11 +1,13 @@
 """A project that is begun is whole, opens again, and never lies over something else."""
 
+import json
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from akshi_mesh.config.load import load_config
+from akshi_mesh.workshop import tools
 from akshi_mesh.workshop.errors import ProjectRefused
 from akshi_mesh.workshop.project import LANGUAGES, MANIFEST, begin, open_project
 from sandbox.capability import Capability
@@ -57,7 +59,7 @@ def test_a_name_that_no_agent_can_have_makes_nothing(tmp_path: Path, name: str) 
 
 
 def test_an_unknown_language_makes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ProjectRefused, match="want one of python"):
+    with pytest.raises(ProjectRefused, match="want one of"):
         begin("counter", "cobol", tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
@@ -109,8 +111,11 @@ def test_a_directory_without_a_manifest_is_no_project(tmp_path: Path) -> None:
 
 
 def test_the_tools_named_are_the_ones_that_are_pinned() -> None:
-    from akshi_mesh.workshop import tools
-
     pinned = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["agents"]
-    for word in tools.COMPONENTIZE_PY.install.split():
-        assert "==" not in word or word in pinned
+    chain = (tools.COMPONENTIZE_PY, tools.ZIG, tools.WASM_TOOLS, tools.NODE)
+    assert {tool.install for tool in chain} == {f"pip install {line}" for line in pinned}
+    template = ROOT / "sandbox" / "sdk" / "templates" / "js" / "package.json"
+    [(name, version)] = json.loads(template.read_text())["devDependencies"].items()
+    assert tools.COMPONENTIZE_QJS.install == f"npm install {name}@{version}"
+    packages = tools.RUST_PACKAGES.removeprefix("apt install ")
+    assert f"RUST_PACKAGES := {packages}\n" in (ROOT / "Makefile").read_text()
