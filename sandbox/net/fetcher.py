@@ -117,11 +117,10 @@ class Fetcher:
         Raises:
             PortRefused: `unknown` where bytes may have left; with any other code none have.
         """
-        redactor = self._secrets.redactor(order.agent)
         with errand(order.still_allowed) as run:
             try:
                 with trio.fail_after(order.timeout_s):
-                    return await self._fetch(order, redactor)
+                    return await self._fetch(order)
             except PortRefused as refused:
                 if run.has_left:
                     raise ActFailed(FaultCode.UNKNOWN, refused.why) from refused
@@ -148,7 +147,7 @@ class Fetcher:
         for agent in list(self._lines):
             await self.forget(agent)
 
-    async def _fetch(self, order: FetchOrder, redactor: Redactor) -> str:
+    async def _fetch(self, order: FetchOrder) -> str:
         rule = order.rule_for(order.url, order.method)
         if rule is None:
             raise ActFailed(FaultCode.NOT_ALLOWED, f"{order.url.origin} is in no rule of the agent")
@@ -158,7 +157,7 @@ class Fetcher:
             answer = await self._exchange(order, sending)
             following = _next(order, sending, answer, self._secrets)
             if following is None:
-                return self._tell(order, sending.url, answer, redactor)
+                return self._tell(order, sending.url, answer)
             sending = following
         raise MalformedAnswer(f"one more redirect after {HOPS_MAX}")
 
@@ -210,7 +209,9 @@ class Fetcher:
             raise ActFailed(FaultCode.INVALID, "nothing can be paid on this node")
         return self._payments.proof(order.agent, payment, order.url.origin)
 
-    def _tell(self, order: FetchOrder, url: Url, answer: _Answer, redactor: Redactor) -> str:
+    def _tell(self, order: FetchOrder, url: Url, answer: _Answer) -> str:
+        # Made now: a value that was rotated while we connected is one of those to be found.
+        redactor = self._secrets.redactor(order.agent)
         body = redactor.feed(answer.body) + redactor.finish()
         headers = {
             redactor.text(name): redactor.text(value)

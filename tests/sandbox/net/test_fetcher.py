@@ -9,9 +9,11 @@ import pytest
 import trio
 
 from sandbox.challenge import Challenge
+from sandbox.endpoint import Url
 from sandbox.errors import AuditUnavailable, PortRefused
 from sandbox.fault import FaultCode
 from sandbox.net.fetcher import BODY_BYTES_MAX
+from sandbox.secrets import Injection
 from tests.sandbox.net.world import (
     OK,
     FetcherFor,
@@ -366,3 +368,17 @@ async def test_a_redirect_is_followed_only_if_the_policy_is_asked(fetcher_for: F
         rule = f"private redirects {server.url}"
         order = order_for(server.url, rule, hop=lambda url, method: None)
         assert (await told(fetcher_for(), order))["status"] == 302
+
+
+class Rotating(OneSecret):
+    """Its owner rotates it while the request is on its way."""
+
+    def injections(self, agent: str, url: Url, method: str) -> tuple[Injection, ...]:
+        self.value = f"new-{self.value}"
+        return super().injections(agent, url, method)
+
+
+async def test_a_secret_that_was_rotated_meanwhile_is_found(fetcher_for: FetcherFor) -> None:
+    async with serving(saying(answer(b"new-s3cr3t-token-of-the-owner"))) as server:
+        fetcher = fetcher_for(Rotating(TOKEN, server.url))
+        assert (await told(fetcher, order_for(server.url)))["body"] == "[redacted]"
