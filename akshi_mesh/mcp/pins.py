@@ -5,7 +5,7 @@ tool that the configuration names pins it; so does the first sight of a server, 
 tools that a pattern covers. Whatever is new or different later waits for a person.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from akshi_mesh.mcp.definitions import Definition, Listing, pin_of
@@ -95,6 +95,7 @@ class Pins:
                 refused[name] = offered.problem or ""
                 if row is None or row.offered != definition.text:
                     self._write(offered, "offered", definition.pin)
+            self._forget(row for row in known.values() if row.tool not in listing.tools)
         return usable, refused
 
     def approve(self, agent: str, server: str, tool: str, pin: bytes) -> Pinned:
@@ -148,6 +149,15 @@ class Pins:
             " AND offered IS NOT NULL",
             (agent, server, definition.name),
         )
+
+    def _forget(self, gone: Iterable[Pinned]) -> None:
+        """What no person ever approved and the server tells no more: it could be new for ever."""
+        for row in gone:
+            if row.pinned is None:
+                self._database.execute(
+                    "DELETE FROM mcp_pins WHERE agent = ? AND server = ? AND tool = ?",
+                    (row.agent, row.server, row.tool),
+                )
 
     def _write(self, row: Pinned, code: str, pin: bytes) -> None:
         self._audit.record(

@@ -135,6 +135,20 @@ async def test_a_tool_that_appears_later_is_not_covered_by_a_pattern() -> None:
                 await world.call("extra")
 
 
+def test_new_names_in_each_listing_leave_no_rows() -> None:
+    """What was offered and taken back is forgotten; what was approved once is not."""
+    spec = hostile("look", tools=("*",))
+    pins = World(spec).pins
+    for number in range(20):
+        named = ["look"] if number % 2 == 0 else []
+        tools = [{"name": name} for name in (*named, *(f"t{number}-{n}" for n in range(8)))]
+        usable, refused = pins.judge(AGENT, spec, read_listing(tools))
+        if number:
+            assert set(usable) == set(named)
+            assert len(refused) == 8
+    assert len(pins.rows(AGENT, "tools")) == 1 + 8 + 8  # those of the first sight are pinned
+
+
 async def test_a_tool_that_the_owner_named_is_pinned_when_it_appears() -> None:
     with open_place() as place:
         read = (*hostile("").read, str(place))
