@@ -60,6 +60,7 @@ def test_the_deputy_does_its_own_work_with_its_own_rights(mesh: dict[str, Node])
 
 def test_a_peer_makes_no_deputy_use_what_it_was_not_given(mesh: dict[str, Node]) -> None:
     alice, bob, carol = mesh["alice"], mesh["bob"], mesh["carol"]
+    bob.type("trust", "remove", "alice")
     bob.trust(alice, "a2a:relay", address=False, caps=("a2a",))
     world.wait_until(lambda: alice.is_linked(bob.did), "link")
     assert told(alice.ask("bob/relay", "carol/every try"))["filesystem"] == "not-allowed"

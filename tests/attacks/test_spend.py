@@ -230,9 +230,12 @@ def config_of(till: Till) -> str:
     budget = '[agents.spend]\ndaily = "1.00EUR"\nrails = ["ledger", "card"]\n'
     return (
         f'[[spend.rails]]\nname = "card"\nurl = "{till.url}"\n'
-        + agent("buyer", caller, capabilities=["spend"])
-        + budget
-        + "[agents.approval]\nspend = false\n"
+        + "".join(
+            agent(name, caller, capabilities=["spend"])
+            + budget
+            + "[agents.approval]\nspend = false\n"
+            for name in ("buyer", "patient")
+        )
         + agent("asker", caller, capabilities=["spend"])
         + budget
         + agent("echo", "echo")
@@ -311,7 +314,7 @@ def test_spend_prompt_text_that_asks_to_spend(host: Node) -> None:
 def test_spend_killed_between_reserve_and_commit(host: Node, till: Till) -> None:
     """SIGKILL while the wallet thinks: counted after the restart, and never asked again."""
     asked = len(till.asked)
-    task = host.process.client.task_send("self/buyer", calls(charge(rail="card", memo="one")))
+    task = host.process.client.task_send("self/patient", calls(charge(rail="card", memo="one")))
     world.wait_until(lambda: len(till.asked) == asked + 1, "payment that waits")
     assert host.process.process is not None
     host.process.process.kill()
@@ -320,9 +323,9 @@ def test_spend_killed_between_reserve_and_commit(host: Node, till: Till) -> None
     (told,) = json.loads(done["text"])
     assert told["code"] == "unknown"
     assert len(till.asked) == asked + 1
-    assert spent(host, "buyer") == ["1.00EUR"]
+    assert spent(host, "patient") == ["0.50EUR"]
     assert [one["standing"] for one in shown(host)["open"]] == ["aborted_unknown"]
-    (again,) = json.loads(host.ask("self/buyer", calls(charge(amount_micros=1)))["text"])
+    (again,) = json.loads(host.ask("self/patient", calls(charge(amount_micros=500_001)))["text"])
     assert again["why"].startswith("budget_exceeded")
 
 
