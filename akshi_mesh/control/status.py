@@ -88,4 +88,6 @@ class NodeControl(
     def _warnings(self) -> list[str]:
         trouble = self._parts.switchboard.trouble
         told = [*self._parts.warnings, *self._parts.secrets.warnings()]
+        if self._parts.purse.halted:
+            told.append("all paid actions are halted: akshi-node spend show")
         return [*told, *([f"{trouble} ({trouble.hint})"] if trouble else [])]

@@ -123,6 +123,7 @@ def test_what_costs_is_counted_and_never_more_than_the_budget(node: Node) -> Non
 
 def test_the_money_switch_stops_what_costs_and_nothing_else(node: Node) -> None:
     node.must("spend", "kill")
+    assert "all paid actions are halted" in node.must("status").err
     heard = len(Provider.heard)
     (halted,) = calls(node, prompt(model="paid"))
     assert halted["why"].startswith("kill_switch")
