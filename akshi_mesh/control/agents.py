@@ -79,6 +79,8 @@ class AgentControl:
 
     def _agent_info(self, agent: AgentStatus) -> AgentInfo:
         spec, usage = self._spec(agent.name), agent.usage
+        # What was accepted waits in the store, not in the runner, until a worker is free.
+        unfinished = self._parts.tables.received.unfinished(agent.name)
         return {
             "name": agent.name,
             "did": str(self._parts.agent_keys[agent.name].did),
@@ -87,7 +89,7 @@ class AgentControl:
             "wasm_cid": wasm_cid(agent.wasm_sha256) if agent.wasm_sha256 else "",
             "capabilities": sorted(spec.capabilities),
             "restarts": agent.restarts,
-            "tasks_waiting": agent.waiting,
+            "tasks_waiting": max(agent.waiting, unfinished - agent.running),
             "tasks_running": agent.running,
             "tasks_completed": usage.completed,
             "tasks_failed": usage.failed,

@@ -14,7 +14,9 @@ from akshi_mesh.scopes import read_scope
 from identity.cid import wasm_cid
 from identity.did import Did
 from sandbox.agent_address import AgentAddress
+from sandbox.approval_life import Standing
 from sandbox.errors import MalformedAgentAddress
+from sandbox.host.agent_status import Condition
 from sync.proto.task_messages import text_parts, words_of
 from sync.proto.task_states import Counted
 from sync.proto.task_views import Role, TaskView
@@ -178,6 +180,7 @@ class TaskControl:
     def _info(self, view: TaskView) -> TaskInfo:
         parts = self._parts
         result: dict[str, Any] | None = json.loads(view.result) if view.result else None
+        waits, remedy = self.waits_here(view)
         return {
             "id": view.id.hex(),
             "direction": "local" if view.peer == parts.me else view.role,
@@ -187,8 +190,8 @@ class TaskControl:
             "delivery": self._delivery(view),
             "state": view.state.value,
             "final": view.is_ended,
-            "why": self.why_of(view),
-            "hint": self._hint(view),
+            "why": self.why_of(view) or waits,
+            "hint": remedy or self._hint(view),
             "text": artifact_text(result),
             "created_ms": view.created_ms,
             "updated_ms": view.ended_ms or view.created_ms,
@@ -207,6 +210,19 @@ class TaskControl:
         if view.is_by_peer and view.peer != self._parts.me and view.reason:
             return quoted(self._parts.name_of(view.peer), view.reason)
         return view.reason
+
+    def waits_here(self, view: TaskView) -> tuple[str, str]:
+        """What keeps a task of an agent of ours, and what its owner types; empty: nothing."""
+        parts = self._parts
+        if view.is_ended or (view.role == "sent" and view.peer != parts.me):
+            return "", ""
+        for asked in parts.approvals.desk.table.open_of_task(view.id):
+            if asked.standing is Standing.PENDING:
+                return f"it waits for a person: {asked.id}", f"akshi-node approvals show {asked.id}"
+        agent = next((one for one in parts.supervisor.status() if one.name == view.agent), None)
+        if agent is not None and agent.condition is Condition.STOPPED:
+            return f"agent {agent.name} is stopped: {agent.why}", "akshi-node agents list"
+        return "", ""
 
     def _hint(self, view: TaskView) -> str:
         """What its owner can do about a task that waits or was refused."""

@@ -42,7 +42,8 @@ class WhyControl(TaskControl):
         tell = _sent if view.role == "sent" else _received
         # Others' words are in the reason; whatever they are, a line of the story stays one line.
         told = tell({**facts, "reason": self.why_of(view)}, peer)
-        story = [inert(line) for line in [*told, self._on_the_way(view)] if line]
+        told += [self._on_the_way(view), self.waits_here(view)[0]]
+        story = [inert(line) for line in told if line]
         hint = self._info(view)["hint"] or remedy_here(view)
         if str(facts.get("held_back", "")).startswith(CLOCK_AHEAD):
             hint = "compare the clocks of both machines: date"

@@ -59,6 +59,9 @@ def test_a_person_on_the_node_says_yes(pair: tuple[Node, Node]) -> None:
     task_id = _asked_after_the_pause(host, "remember the milk")
     question = waiting(host)
     assert "approvals waiting: 1" in host.must("status").out
+    told = host.must("why", task_id)
+    assert f"it waits for a person: {question['id']}" in told.out
+    assert f"approvals show {question['id']}" in told.err
     shown = host.must("approvals", "show", question["id"][:10]).out
     assert question["request_sha256"] in shown
     assert question["hash"] in shown
@@ -71,6 +74,21 @@ def test_a_person_on_the_node_says_yes(pair: tuple[Node, Node]) -> None:
     lines = host.must("audit", "tail", "--agent", "scribe", "--json", "-n", "500").objects
     events = [line["event"] for line in lines if line["task_id"] == task_id]
     assert events.count("consumed") == events.count("approved") == 1
+
+
+def test_a_task_for_an_agent_that_is_stopped_says_so(pair: tuple[Node, Node]) -> None:
+    host, _ = pair
+    host.must("agents", "stop", "scribe")
+    try:
+        late = host.type("task", "send", "self/scribe", "later", "--timeout", "1s")
+        assert late.code == 4
+        assert "agent scribe is stopped: its owner has stopped it" in late.err
+        (agent_row,) = host.must("status", "--json").objects[0]["agents"]
+        assert agent_row["tasks_waiting"] == 1
+        (task,) = host.must("task", "list", "--limit", "1", "--json").objects
+        host.must("task", "cancel", task["id"])
+    finally:
+        host.must("agents", "start", "scribe")
 
 
 def test_a_person_says_no_and_the_agent_lives_on(pair: tuple[Node, Node]) -> None:
