@@ -143,6 +143,8 @@ def _why_no_scope(capability: str, scope: str) -> str | None:
         case "filesystem":
             return None if _GLOB.fullmatch(scope) else "want the name of a shelf after the colon"
         case "http_fetch":
+            if scope.startswith(("private ", "redirects ")):
+                return "'private' and 'redirects' are the agent's own; leave them out here"
             why = "want an endpoint such as api.example.com/v1 or GET,POST http://host:8080"
             return None if _endpoint(scope) else why
         case "inference":

@@ -247,3 +247,8 @@ def test_what_either_allows_is_the_larger_amount_and_all_capabilities() -> None:
 def test_an_amount_a_day_is_above_nothing_and_has_a_currency(micro: int, currency: str) -> None:
     with pytest.raises(MalformedCap):
         DailySpend(micro, currency)
+
+
+def test_a_rule_that_was_copied_from_an_agent_is_told_what_is_too_much() -> None:
+    with pytest.raises(MalformedCap, match="leave them out here"):
+        CapRight.parse("http_fetch:private http://127.0.0.1:8080")
