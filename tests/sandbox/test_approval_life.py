@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from identity import cbor
 from sandbox.approval_life import (
@@ -286,6 +286,8 @@ class AnyPeopleAndClocks(RuleBasedStateMachine):
         assert id not in self.said_no, "used though somebody said no"
         self.uses[id] = self.uses.get(id, 0) + 1
         self._put(after)
+        with pytest.raises(ApprovalClosed):
+            after.used(subject=after.subject.hash, now_ms=self.high_ms)
 
     @rule(id=rows)
     def withdraw(self, id: str) -> None:
@@ -298,7 +300,7 @@ class AnyPeopleAndClocks(RuleBasedStateMachine):
         for id in list(self.now):
             self._put(self.now[id].at(self.high_ms))
 
-    @rule(id=consumes(rows))
+    @rule(id=rows)
     def restart(self, id: str) -> None:
         self._put(Approval.from_cbor(self.now[id].to_cbor()))
 
