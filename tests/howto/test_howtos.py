@@ -11,13 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.capability import Capability
+from tests.howto.elision import Elision
 from tests.howto.model import model
 from tests.howto.page import Page
 from tests.howto.workbench import ROOT, TOOL, Built, Workbench, build, ports_for, warmed_home
 
 HOWTOS = ROOT / "docs" / "howto"
-DONE = ("a2a", "database", "filesystem", "http_fetch", "journal")
-PAGES = {name: Page.read(HOWTOS / f"{name}.md") for name in DONE}
+PAGES = {
+    capability.value: Page.read(HOWTOS / f"{capability.value}.md") for capability in Capability
+}
 MODEL_PORT = "11434"
 MISSING = "the tools that build agents are not here: make agents"
 
@@ -41,8 +44,7 @@ def workshop() -> Iterator[Workshop]:
         ports, keepers = ports_for(PAGES.values())
         for keeper in keepers:
             stack.enter_context(keeper)
-        if MODEL_PORT in ports:
-            stack.enter_context(model(int(ports[MODEL_PORT])))
+        stack.enter_context(model(int(ports[MODEL_PORT])))
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="akshi"))).resolve()
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setenv("PATH", f"{TOOL.parent}{os.pathsep}{os.environ['PATH']}")
@@ -94,3 +96,22 @@ def test_pages_have_one_form(name: str) -> None:
     assert at == sorted(at)
     refusal = page.text[at[5] : at[6]]
     assert "akshi-node audit tail" in refusal
+
+
+def test_the_index_names_every_page() -> None:
+    index = (HOWTOS / "README.md").read_text(encoding="utf-8")
+    pages = {path.name for path in HOWTOS.glob("*.md")} - {"README.md"}
+    assert [page for page in sorted(pages) if f"]({page})" not in index] == []
+
+
+def test_what_is_not_as_the_page_says_is_noticed() -> None:
+    elision = Elision()
+    shown = ("2026-11-22 08:30:00  apr-3f0c9a1e5b7d2468  9b1c02de…  wasm … may", "…", "end 0.31 s")
+    told = "2027-01-02 03:04:05  apr-{0}  {1}  wasm b40c may\n{2}end 12.5 s\n"
+    assert not elision.fits(shown, told.format("00", "aa" * 8, ""))
+    assert not elision.fits(shown, told.format("00" * 8, "aa" * 8, "x\n").replace("may", "may not"))
+    assert elision.fits(shown, told.format("00" * 8, "aa" * 8, "x\ny\n"))
+    assert (
+        elision.typed("approve apr-3f0c9a1e5b7d2468 9b1c02de") == f"approve apr-{'00' * 8} aaaaaaaa"
+    )
+    assert not elision.fits(shown, told.format("11" * 8, "aa" * 8, ""))  # another one than before

@@ -27,6 +27,7 @@ from tests.howto.page import File, Page, Step
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / ".venv-agents" / "bin" / "componentize-py"
 PROJECT = "howtos"
+READER = "/home/you"  # where a page takes place
 WAIT_S = 90.0  # until something is there on a busy machine; a test that needs it has failed
 POLL_S = 0.05
 # These only look; what they are to show may need a moment, which a reader takes anyway.
@@ -163,14 +164,14 @@ class Workbench:
         if isinstance(step, File):
             path = self._here / step.name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(_exchange(step.text, self._ports))
+            path.write_text(self._real(step.text))
         elif step.stays:
             self._stay(step)
         else:
             self._type(step)
 
     def _type(self, step: Step) -> None:
-        typed = _exchange(self._elision.typed(step.typed), self._ports)
+        typed = self._real(self._elision.typed(step.typed))
         end = time.monotonic() + (WAIT_S if LOOKING.match(typed) else 0)
         while True:
             code, printed = self._ran(typed)
@@ -206,7 +207,7 @@ class Workbench:
         return done.returncode, done.stdout.decode()
 
     def _stay(self, step: Step) -> None:
-        typed = _exchange(step.typed.removesuffix(" &"), self._ports)
+        typed = self._real(step.typed.removesuffix(" &"))
         output = self._directory / f"{len(self._running)}.out"
         with output.open("wb") as file:
             process = subprocess.Popen(
@@ -223,8 +224,12 @@ class Workbench:
             output,
         )
 
+    def _real(self, text: str) -> str:
+        return _exchange(text, self._ports).replace(READER, str(self._directory))
+
     def _shown(self, printed: str) -> str:
-        return _exchange(printed, self._back).replace(str(self._directory), "DIR")
+        printed = printed.replace(str(ROOT / ".venv"), str(self._here / ".venv"))
+        return _exchange(printed.replace(str(self._directory), READER), self._back)
 
     def close(self) -> None:
         """End what still runs, and only that."""
