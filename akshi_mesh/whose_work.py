@@ -93,9 +93,12 @@ def _key(did: str) -> bytes:
 def originator_of(sender: str, me: str, chain: tuple[str, ...]) -> str:
     """Who is proven to have brought this work to us; what a chain says before that is a claim.
 
-    The last hop of a chain is its author's. In a chain of our own that is the hop before our first.
+    The last hop of a chain is its author's. In a chain of our own that is the hop before those at
+    its end that are ours: hops of ours further up are what somebody else has written there.
     """
     if sender != me:
         return chain[-1] if chain else sender
-    ours = next((at for at, hop in enumerate(chain) if hop.partition("/")[0] == me), 0)
-    return chain[ours - 1] if ours else me
+    theirs = len(chain)
+    while theirs and _node(chain[theirs - 1]) == me:
+        theirs -= 1
+    return chain[theirs - 1] if theirs else me

@@ -17,6 +17,9 @@ ME, EVE, ANN = "did:key:zMe", "did:key:zEve", "did:key:zAnn"
         (ME, (ME, f"{ME}/relay"), ME),
         (ME, (EVE, f"{ME}/relay"), EVE),
         (ME, (f"{ANN}/boss", f"{EVE}/x", f"{ME}/relay"), f"{EVE}/x"),
+        (ME, (f"{ME}/boss", f"{ME}/relay"), ME),
+        (ME, (f"{ME}/ghost", f"{EVE}/x", f"{ME}/relay"), f"{EVE}/x"),
+        (ME, (ME, f"{ME}/ghost", f"{EVE}/x", f"{ME}/relay", f"{ME}/next"), f"{EVE}/x"),
     ],
 )
 def test_a_relay_of_ours_launders_nobody(
