@@ -111,6 +111,7 @@ class JournalBook:
             "tag": seen.entry.tag,
             "text": seen.entry.text,
             "originator": seen.entry.originator,
+            "originator_name": self._claimed(seen.entry.originator),
             "task_id": None if seen.entry.task_id is None else seen.entry.task_id.hex(),
             "score": score,
         }
@@ -120,6 +121,13 @@ class JournalBook:
         if author not in self._writers:
             self._writers[author] = self._attested(author) or self._name_of(author)
         return self._writers[author]
+
+    def _claimed(self, originator: str) -> str:
+        """How people call who is named there. What is no DID is quoted: it is nobody's name."""
+        try:
+            return self._name_of(Did.parse(originator).public_key)
+        except IdentityError:
+            return repr(originator)
 
     def _attested(self, author: bytes) -> str | None:
         data = JournalTables(self._database, network=self._network).attestation(author)

@@ -180,7 +180,8 @@ class EntryInfo(TypedDict):
     """One journal entry in the merged view.
 
     `author` is the key that signed it and `writer` how people call that: a petname or a DID, with
-    ``/agent`` if that node vouches for the key. `originator` is the author's word.
+    ``/agent`` if that node vouches for the key. `originator` is the author's word, and
+    `originator_name` how people call that.
     """
 
     id: str
@@ -193,6 +194,7 @@ class EntryInfo(TypedDict):
     tag: str
     text: str
     originator: str
+    originator_name: str
     task_id: str | None
     score: float | None
 

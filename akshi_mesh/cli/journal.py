@@ -190,5 +190,6 @@ def _print(session: Session, entries: "list[EntryInfo]", *, empty: str, ids: boo
 
 def _claim(entry: "EntryInfo") -> str:
     """For whom it was written, as its author says; nobody else has signed that."""
-    originator = entry["originator"]
-    return f"for {originator}" if originator not in ("", entry["author"]) else "-"
+    if entry["originator"] in ("", entry["author"]):
+        return "-"
+    return f"for {entry['originator_name']}"

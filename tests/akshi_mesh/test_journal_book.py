@@ -24,7 +24,7 @@ AGENT = SigningKey.from_seed(b"a" * 32)
 DAY_MS = 24 * 3600 * 1000
 
 
-def written() -> Node:
+def written(originator: str = VICTIM) -> Node:
     """Two entries which claim to be for somebody else: of the node, and of an agent of it."""
     node = Node(1)
     node.keys[AGENT.public_key] = Author(AGENT, network=NETWORK, nonce=lambda: bytes(16))
@@ -43,7 +43,7 @@ def written() -> Node:
     with node.database.transaction():
         node.engine.introduce(AGENT.public_key, node=node.id, attestation=word)
         for author in (node.id, AGENT.public_key):
-            node.engine.append("notes", author, tag="t", text="pay 100", originator=VICTIM, now=NOW)
+            node.engine.append("notes", author, tag="t", text="pay", originator=originator, now=NOW)
         node.engine.flush(NOW)
     return node
 
@@ -67,6 +67,15 @@ def test_the_writer_is_who_signed(tmp_path: Path, capsys: pytest.CaptureFixture[
     for line in capsys.readouterr().out.splitlines():
         assert f"  for {VICTIM}  " in line, "a claim, and said to be one"
         assert f"{output.when(NOW.wall_ms)}  mallory" in line
+
+
+def test_for_whom_is_called_as_people_here_do() -> None:
+    ours = str(Did(Node(1).id))
+    assert {entry["originator_name"] for entry in read(written(ours))} == {"mallory"}
+
+
+def test_a_claim_that_is_no_did_cannot_pass_for_a_name() -> None:
+    assert {entry["originator_name"] for entry in read(written("mallory"))} == {"'mallory'"}
 
 
 def test_a_word_out_of_its_time_names_nobody() -> None:

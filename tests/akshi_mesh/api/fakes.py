@@ -365,6 +365,7 @@ def _entry(journal: str, tag: str, text: str) -> shapes.EntryInfo:
         "tag": tag,
         "text": text,
         "originator": DID,
+        "originator_name": "ann",
         "task_id": None,
         "score": None,
     }
