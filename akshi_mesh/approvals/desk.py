@@ -221,7 +221,7 @@ class ApprovalDesk:
                 if last.subject.hash == question.subject.hash:
                     return last.id
                 if last.is_open:
-                    why = "the same call asks for something else now"
+                    why = "the same call asks for something else now, or under another policy"
                     changed.append(self._keep(last.withdrawn(why, now_ms=now_ms)))
             denied_ms = self.table.denied_ms(agent, capability.value, now_ms=now_ms)
             why_not = storm(
