@@ -4,20 +4,13 @@ All of them: `python -m tests.mutation`.
 """
 
 import ast
+import subprocess
+import sys
 
 import pytest
 
-from tests.mutation.__main__ import noticed
 from tests.mutation.mutant import ROOT, Mutant
-from tests.mutation.mutants import MUTANTS, who_should_notice
-
-SAMPLES = (
-    "no capability, no call",
-    "it is decided again after a person's yes",
-    "the agent has a cap a day",
-    "a yes counts once",
-    "a secret goes to its endpoint",
-)
+from tests.mutation.mutants import MUTANTS, SAMPLES, who_should_notice
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.rule)
@@ -31,7 +24,8 @@ def test_each_rule_is_broken_once() -> None:
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("rule", SAMPLES)
-def test_a_broken_rule_is_noticed(rule: str) -> None:
-    (number,) = [n for n, mutant in enumerate(MUTANTS) if mutant.rule == rule]
-    assert noticed(number)
+def test_a_broken_rule_is_noticed() -> None:
+    command = [sys.executable, "-m", "tests.mutation", "--samples"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert len(run.stdout.splitlines()) == len(SAMPLES)
