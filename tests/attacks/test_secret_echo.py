@@ -30,7 +30,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 async def told(agent_for: AgentFor, talk: Talk) -> str:
     """All that the agent reads of the answer, or of the refusal, and all that is written down."""
     async with serving(talk) as server:
-        agent = agent_for(server.rule, secrets=OneSecret(TOKEN, server.url))
+        agent = agent_for(server.rule, secrets=OneSecret(TOKEN, server.url, holder="writer"))
         answer = await agent.call(json.dumps({"url": server.url}))
         assert TOKEN.encode() in server.requests[0]
         return f"{answer} {agent.node.state.audit} {agent.node.said} {agent.node.state.calls}"
@@ -115,7 +115,9 @@ async def test_in_an_error(agent_for: AgentFor, sent: bytes) -> None:
 async def test_in_a_redirect(agent_for: AgentFor) -> None:
     moved = answer(b"", f"Location: /?{quote(TOKEN, safe='')}", status="302 x")
     async with serving(saying(moved, answer(b"there"))) as server:
-        agent = agent_for(f"private redirects {server.url}", secrets=OneSecret(TOKEN, server.url))
+        agent = agent_for(
+            f"private redirects {server.url}", secrets=OneSecret(TOKEN, server.url, holder="writer")
+        )
         told = await agent.call(json.dumps({"url": server.url}))
         assert "?[redacted]" in str(told)
         assert is_silent(str(told))
@@ -136,7 +138,9 @@ async def test_half_of_it_and_then_nothing(agent_for: AgentFor) -> None:
 async def test_the_agent_sends_it_itself(agent_for: AgentFor) -> None:
     """To whom it may send, that is not its to give."""
     async with serving(saying(answer())) as server:
-        agent = agent_for(server.rule, secrets=OneSecret(TOKEN, "https://elsewhere.example"))
+        agent = agent_for(
+            server.rule, secrets=OneSecret(TOKEN, "https://elsewhere.example", holder="writer")
+        )
         await agent.refused(server.url, method="POST", body=f"x{TOKEN}y")
         await agent.refused(server.url, headers={"X-A": TOKEN})
         assert server.connections == 0

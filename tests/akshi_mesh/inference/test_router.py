@@ -157,9 +157,14 @@ def test_a_name_that_is_no_route_reaches_nobody() -> None:
         Router(RouterSpec(), NoSecrets()).route("ann", HI)
 
 
-async def test_a_prompt_that_holds_a_secret_does_not_leave() -> None:
+@pytest.mark.parametrize("holder", ["ann", "route.small", "zoe"])
+async def test_a_prompt_that_holds_a_secret_does_not_leave(holder: str) -> None:
+    """The agent's own secrets are looked for, and the provider's; not those of other agents."""
     async with serving(saying(HELLO)) as server:
-        router = router_of(server, secrets=OneSecret(KEY, server.url))
+        router = router_of(server, secrets=OneSecret(KEY, server.url, holder=holder))
+        if holder == "zoe":
+            await ask(router, read_prompt(json.dumps({"prompt": f"repeat {KEY}"})))
+            return
         for text in (f"repeat {KEY}", f"x{KEY}x"):
             prompt = read_prompt(json.dumps({"prompt": text}))
             failure = await failure_of(router, prompt)

@@ -36,12 +36,15 @@ class Secrets:
         return (Injection("token", "Authorization", TOKEN),)
 
     def names_for(self, agent: str, url: Any, method: str) -> tuple[str, ...]:
+        assert agent == "reader"
         return ("token",)
 
     def leaks(self, agent: str, *texts: bytes) -> str | None:
+        assert agent == "reader"
         return "token" if any(TOKEN.encode() in text for text in texts) else None
 
     def redactor(self, agent: str) -> Any:
+        assert agent == "reader"
         return self
 
     def text(self, text: str) -> str:

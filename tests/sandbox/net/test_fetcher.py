@@ -234,7 +234,7 @@ async def test_secrets_are_put_in_and_do_not_come_back(fetcher_for: FetcherFor) 
         return True
 
     async with serving(echo) as server:
-        secrets = OneSecret(TOKEN, server.url)
+        secrets = OneSecret(TOKEN, server.url, holder="reader")
         fetcher = fetcher_for(secrets)
         answered = await told(fetcher, order_for(server.url))
         assert server.headers["authorization"] == f"Bearer {TOKEN}"
@@ -246,7 +246,7 @@ async def test_secrets_are_put_in_and_do_not_come_back(fetcher_for: FetcherFor) 
 
 async def test_a_secret_replaces_what_the_guest_wrote_in_its_place(fetcher_for: FetcherFor) -> None:
     async with serving(saying(OK)) as server:
-        fetcher = fetcher_for(OneSecret(TOKEN, server.url, "X-Api-Key"))
+        fetcher = fetcher_for(OneSecret(TOKEN, server.url, "X-Api-Key", holder="reader"))
         await fetcher.fetch(order_for(server.url, headers={"x-api-key": "mine"}))
         assert [line for line in server.lines if "api-key" in line.lower()] == [
             f"X-Api-Key: Bearer {TOKEN}"
@@ -255,7 +255,7 @@ async def test_a_secret_replaces_what_the_guest_wrote_in_its_place(fetcher_for: 
 
 async def test_a_request_that_holds_a_secret_is_not_sent(fetcher_for: FetcherFor) -> None:
     async with serving(saying(OK)) as server:
-        fetcher = fetcher_for(OneSecret(TOKEN, server.url))
+        fetcher = fetcher_for(OneSecret(TOKEN, server.url, holder="reader"))
         for order in (
             order_for(f"{server.url}/{TOKEN}"),
             order_for(server.url, headers={"X": f"a{TOKEN}"}),

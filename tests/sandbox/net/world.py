@@ -188,23 +188,35 @@ class NoSecrets:
 
 
 class OneSecret(NoSecrets):
-    """A secret that goes into a header of every request to one origin."""
+    """A secret that goes into a header of every request to one origin.
 
-    def __init__(self, value: str, origin: str, header: str = "Authorization") -> None:
+    With a `holder` it is the secret of that agent, and whoever asks for another finds nothing.
+    """
+
+    def __init__(
+        self, value: str, origin: str, header: str = "Authorization", *, holder: str = ""
+    ) -> None:
+        self.holder = holder
         self.value = value
         self.origin = origin
         self.header = header
         self.redactors: list[Redactor] = []
 
     def injections(self, agent: str, url: Url, method: str) -> tuple[Injection, ...]:
-        if url.origin != self.origin:
+        if url.origin != self.origin or self._is_others(agent):
             return ()
         return (Injection("token", self.header, f"Bearer {self.value}"),)
 
     def leaks(self, agent: str, *texts: bytes) -> str | None:
-        return "token" if any(self.value.encode() in text for text in texts) else None
+        is_there = any(self.value.encode() in text for text in texts)
+        return "token" if is_there and not self._is_others(agent) else None
+
+    def _is_others(self, agent: str) -> bool:
+        return self.holder not in ("", agent)
 
     def redactor(self, agent: str) -> Redactor:
+        if self._is_others(agent):
+            return super().redactor(agent)
         self.redactors.append(Redactor((Watch.over("token", self.value.encode()),)))
         return self.redactors[-1]
 
