@@ -12,7 +12,7 @@ import trio
 from sandbox.acts import a2a, database, filesystem, http_fetch, inference, journal, mcp, spend, task
 from sandbox.agent_spec import mount_name
 from sandbox.bounds import Use, refusal
-from sandbox.capability import Capability
+from sandbox.capability import Capability, Effect
 from sandbox.charge import Charge, Quote
 from sandbox.endpoint import Url
 from sandbox.errors import ActFailed
@@ -21,6 +21,7 @@ from sandbox.fetch import FetchRequest
 from sandbox.find import FindEntries
 from sandbox.host.boundary import Desk
 from sandbox.host.counsel import Counsel
+from sandbox.hostcall import TEXT_BYTES_MAX
 from sandbox.mcp_server import CallTool, ListTools
 from sandbox.policy import Deny, NeedApproval, decide
 from sandbox.ports import TaskRun
@@ -119,8 +120,18 @@ class Performer:
         Raises:
             PortRefused: it did not happen; with the code `unknown`, nobody knows.
         """
-        number, ports, run = request.number, self._ports, self._run
         self.spent = None
+        answer = await self._perform(request, target)
+        # Escapes and marks make an answer longer than what was bounded when it came; what no
+        # frame holds must not reach the worker's channel.
+        if len(answer) > TEXT_BYTES_MAX // 4 and len(answer.encode()) > TEXT_BYTES_MAX:
+            is_done = request.function.effect in {Effect.OUTSIDE, Effect.LOCAL}
+            code = FaultCode.UNKNOWN if is_done else FaultCode.INVALID
+            raise ActFailed(code, f"the answer is over {TEXT_BYTES_MAX} bytes")
+        return answer
+
+    async def _perform(self, request: Request, target: str) -> str:
+        number, ports, run = request.number, self._ports, self._run
         match request.wish:
             case AppendEntry() as wish:
                 return journal.append(ports.journals, run, wish, number=number)
