@@ -97,12 +97,21 @@ def send(
     if not task["final"]:
         task = node.task_wait(task["id"], timeout_s=wait_s)
     if not task["final"]:
+        question = _question(session, task["id"])
+        why = task["why"] or ("a person is asked" if question else "")
         raise NotYet(
             f"no answer within {timeout}; task {task['id']} is {_state(task)}"
-            + (f": {task['why']}" if task["why"] else ""),
-            hint=task["hint"] or f"akshi-node task watch {task['id'][:8]}",
+            + (f": {why}" if why else ""),
+            hint=task["hint"] or question or f"akshi-node task watch {task['id'][:8]}",
         )
     _tell_ended(session, task)
+
+
+def _question(session: Session, task_id: str) -> str:
+    """The command that shows for which answer of ours a task waits; empty if for none."""
+    waiting = session.node().approvals.listed(state="pending")
+    ids = (info["id"] for info in waiting if info["task_id"] == task_id)
+    return next((f"akshi-node approvals show {question}" for question in ids), "")
 
 
 def get(session: Session, task_id: TaskId) -> None:

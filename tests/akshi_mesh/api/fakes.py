@@ -16,6 +16,7 @@ from tests.akshi_mesh.api.fake_spend import FakeSpend
 
 DID = "did:key:z6MktKwz7Ge1Yxzr4JHavN33wiwa8y81QdcMRLXQsrH9T53b"
 TASK_ID = "ab" * 32
+TOO_SHORT_S = 1.0  # for any task to end in
 # What a task of this text comes to: how it was delivered, and its state.
 ENDINGS = {
     "refused": ("refused", "TASK_STATE_REJECTED"),
@@ -185,7 +186,7 @@ class FakeControl(FakeAgents, FakeApprovals, FakeSpend, FakeGrants):
 
     async def task_wait(self, task_id: str, *, wait_s: float) -> shapes.TaskInfo:
         self._note("task_wait", task_id, wait_s)
-        return task()
+        return task("TASK_STATE_WORKING", final=False) if wait_s == TOO_SHORT_S else task()
 
     async def task_list(self, *, state: str | None, limit: int) -> list[shapes.TaskInfo]:
         self._note("task_list", state, limit)
