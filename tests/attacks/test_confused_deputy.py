@@ -12,6 +12,8 @@ from tests.promises.world import Node, agent
 
 SECOND = 1.0  # after an end or a withdrawal, until nothing is left of it
 FOREVER = "fuel = 1_000_000_000_000_000\nwall_clock_s = 3600"
+# Each ends with its grant or its trust, so no test shares one with another.
+STRANGERS = ("dave", "erin", "frank", "grace")
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +32,13 @@ def mesh() -> Iterator[dict[str, Node]]:
         bob = world.node(
             directory, "bob", agent("relay", "relay", capabilities=["a2a"], peers=["carol/*"])
         )
-        nodes = {name: world.node(directory, name) for name in ("alice", "dave", "erin")}
+        nodes = {name: world.node(directory, name) for name in ("alice", *STRANGERS)}
         nodes |= {"bob": bob, "carol": carol}
         with world.running(*nodes.values()):
             bob.trust(carol)
             carol.trust(bob, "a2a:every", address=False, caps=("filesystem",))
             nodes["alice"].trust(bob)
-            for name in ("alice", "dave", "erin"):
+            for name in ("alice", *STRANGERS):
                 nodes[name].trust(carol)
             yield nodes
 
@@ -45,6 +47,11 @@ def told(task: dict[str, Any]) -> dict[str, str]:
     assert task["state"] == "TASK_STATE_COMPLETED", task["why"]
     found: dict[str, str] = json.loads(task["text"])
     return found
+
+
+def grants(node: Node, holder: Node) -> list[dict[str, Any]]:
+    found = node.must("grant", "list", "--json").objects
+    return [one for one in found if one["holder"] == holder.did]
 
 
 def refusals(node: Node) -> list[dict[str, Any]]:
@@ -140,50 +147,50 @@ def test_a_grant_lets_a_stranger_in_for_what_it_says_and_its_end_ends_it(
     world.wait_until(lambda: erin.is_linked(carol.did), "link by what was handed on")
     assert told(erin.ask("carol/every", "try"))["filesystem"] == "not-allowed"
     # The middle link is withdrawn: both are out at once.
-    given = [g for g in carol.must("grant", "list", "--json").objects if g["side"] == "given"]
+    (given,) = (g for g in grants(carol, dave) if g["side"] == "given")
     began = time.monotonic()
-    carol.must("grant", "drop", given[0]["id"])
+    carol.must("grant", "drop", given["id"])
     world.wait_until(
         lambda: not (carol.is_linked(dave.did) or carol.is_linked(erin.did)), "end of both links"
     )
     assert time.monotonic() - began < SECOND + 1, "said by the node within a second"
-    again = [g for g in carol.must("grant", "list", "--json").objects if g["side"] == "shown"]
-    assert again == []
+    again = (*grants(carol, dave), *grants(carol, erin))
+    assert [g for g in again if g["side"] == "shown"] == []
     trail = carol.must("audit", "tail", "--json", "-n", "200").objects
     codes = [line["code"] for line in trail if line["event"] == "trust"]
     assert {"grant-given", "grant-shown", "grant-withdrawn"} <= set(codes)
 
 
 def test_a_grant_that_ends_takes_its_link_along(mesh: dict[str, Node]) -> None:
-    carol, dave = mesh["carol"], mesh["dave"]
-    made = carol.must("grant", "make", dave.did, "--allow", "a2a:*", "--until", "4s", "--json")
+    carol, frank = mesh["carol"], mesh["frank"]
+    made = carol.must("grant", "make", frank.did, "--allow", "a2a:*", "--until", "4s", "--json")
     (given,) = made.objects
-    word = dave.home / "short.txt"
+    word = frank.home / "short.txt"
     word.write_text(given["text"])
-    dave.must("grant", "use", str(word))
-    world.wait_until(lambda: carol.is_linked(dave.did), "link by grant")
-    spinning = dave.must("task", "send", "carol/hostile", "spin", "--no-wait").out.strip()
+    frank.must("grant", "use", str(word))
+    world.wait_until(lambda: carol.is_linked(frank.did), "link by grant")
+    spinning = frank.must("task", "send", "carol/hostile", "spin", "--no-wait").out.strip()
     client = carol.process.client
     world.wait_until(lambda: any(t["id"] == spinning for t in client.task_list(limit=50)), "task")
     world.wait_until(lambda: client.task_get(spinning)["final"], "end of the task")
     ended = client.task_get(spinning)
     assert ended["state"] == "TASK_STATE_CANCELED", ended["why"]
     assert 0 <= ended["updated_ms"] - given["until_ms"] <= 1000 * SECOND
-    assert not carol.is_linked(dave.did)
-    refused = dave.type("grant", "use", str(word))
+    assert not carol.is_linked(frank.did)
+    refused = frank.type("grant", "use", str(word))
     assert refused.code != 0
     assert "expired" in refused.err
 
 
 def test_a_removed_node_keeps_no_grant(mesh: dict[str, Node]) -> None:
-    carol, dave = mesh["carol"], mesh["dave"]
-    made = carol.must("grant", "make", dave.did, "--allow", "a2a:every", "--until", "1h")
-    word = dave.home / "removed.txt"
+    carol, grace = mesh["carol"], mesh["grace"]
+    made = carol.must("grant", "make", grace.did, "--allow", "a2a:every", "--until", "1h")
+    word = grace.home / "removed.txt"
     word.write_text(made.out)
-    dave.must("grant", "use", str(word))
-    world.wait_until(lambda: carol.is_linked(dave.did), "link by grant")
-    carol.must("trust", "remove", dave.did)
-    world.wait_until(lambda: not carol.is_linked(dave.did), "end of the link")
-    dave.must("grant", "use", str(word))
-    carol.wait_event("link.stranger", did=dave.did)
-    assert not carol.is_linked(dave.did)
+    grace.must("grant", "use", str(word))
+    world.wait_until(lambda: carol.is_linked(grace.did), "link by grant")
+    carol.must("trust", "remove", grace.did)
+    world.wait_until(lambda: not carol.is_linked(grace.did), "end of the link")
+    grace.must("grant", "use", str(word))
+    carol.wait_event("link.stranger", did=grace.did)
+    assert not carol.is_linked(grace.did)
