@@ -34,6 +34,7 @@ from sync.errors import DatabaseDamaged, StoreBusy, StoreError, StoreFull, Store
 from sync.store.database import Database
 
 ID_BYTES: Final = 8
+WITHDRAWN_MAX: Final = 32  # of one agent within a minute; then nobody is asked until it is over
 PAUSE_S_MAX: Final = 5.0  # between two looks at the clock while something is open: it may jump
 TROUBLE_PAUSE_S: Final = 1.0
 
@@ -229,6 +230,9 @@ class ApprovalDesk:
             )
             if why_not is not None:
                 return TooMany(why_not)
+            # Whoever sends tasks and takes them back must not fill people's screens.
+            if self.table.count_withdrawn(agent, since_ms=now_ms - 60_000) >= WITHDRAWN_MAX:
+                return TooMany(f"{WITHDRAWN_MAX} questions were taken back within a minute")
             self.table.prune(agent, now_ms=now_ms)
             id = f"apr-{self._draw(ID_BYTES).hex()}"
             approval = Approval.asked(id, question, now_ms=now_ms)

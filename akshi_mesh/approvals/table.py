@@ -157,6 +157,15 @@ class ApprovalTable:
                 denied.append(changed_ms)
         return denied
 
+    def count_withdrawn(self, agent: str, *, since_ms: int) -> int:
+        """How many of the agent's questions were taken back since then."""
+        count: int = self._database.value(
+            "SELECT COUNT(*) FROM approvals WHERE agent = ? AND NOT is_open AND changed_ms > ?"
+            " AND standing = ?",
+            (agent, since_ms, Standing.WITHDRAWN.value),
+        )
+        return count
+
     def high_ms(self) -> int:
         """The highest time of any row."""
         found: int | None = self._database.value("SELECT MAX(changed_ms) FROM approvals")

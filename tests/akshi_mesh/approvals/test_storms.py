@@ -4,11 +4,13 @@ import pytest
 import trio
 import trio.testing
 
+from akshi_mesh.approvals.desk import WITHDRAWN_MAX
 from akshi_mesh.approvals.table import CLOSED_PER_AGENT_MAX
 from sandbox.approval_life import PENDING_PER_AGENT_MAX
 from sandbox.approvals import (
     TimedOut,
     TooMany,
+    Withdrawn,
 )
 from sandbox.errors import ApprovalClosed, PortRefused
 from tests.akshi_mesh.approvals.desks import HERE, Asking, World, only, settle, yes
@@ -54,6 +56,27 @@ async def test_a_storm_after_a_no_backs_off_and_a_yes_ends_it(
     yes(desk, only(desk))
     asking = await ask()
     assert asking.decision is None
+
+
+async def test_questions_that_are_taken_back_again_and_again_are_asked_no_more(
+    world: World, nursery: trio.Nursery
+) -> None:
+    """A peer that sends tasks and cancels them must not fill the screens of people."""
+    desk = world.desk()
+    for number in range(WITHDRAWN_MAX):
+        asking = Asking(desk, question(number=number), nursery)
+        await settle()
+        desk.withdraw(question().task_id, "cancelled")
+        await settle()
+        assert isinstance(asking.decision, Withdrawn)
+    assert isinstance(await desk.ask(question(number=99)), TooMany)
+    other = Asking(desk, question(agent="other", number=100), nursery)
+    await settle()
+    assert other.decision is None
+    world.pass_ms(60_000)
+    again = Asking(desk, question(number=101), nursery)
+    await settle()
+    assert again.decision is None
 
 
 async def test_rows_stay_bounded_under_a_flood_of_questions(world: World) -> None:
