@@ -21,9 +21,12 @@ INTERFACE_VERSION: Final = "0.1.0"
 PREFIX: Final = "akshi:agent/"
 SUFFIX: Final = f"@{INTERFACE_VERSION}"
 ITEMS_MAX: Final = 100_000  # of one list; a real component has hundreds of types
+SECTIONS_MAX: Final = 10_000  # measured: 282 in a Python component
+DECLARED_BYTES_MAX: Final = 1 << 20  # of all that is read and not passed over; there 47 KB
 NAME_CHARS_MAX: Final = 1_000
 NESTING_MAX: Final = 16
 
+_READ: Final = frozenset((6, 7, 10, 11))  # aliases, types, imports, exports
 _SECTION_MAX: Final = 12  # 12 are values, which nothing makes yet
 _KINDS: Final = {0: "module", 1: "function", 2: "value", 3: "type", 4: "component", 5: "instance"}
 _FUNC, _TYPE_SORT, _INSTANCE = 1, 3, 5
@@ -120,8 +123,9 @@ def read_component(wasm: bytes) -> Component:
     if problem is not None:
         raise MalformedComponent(problem)
     reader = _Sections()
-    at = len(MAGIC)
+    at, sections, declared = len(MAGIC), 0, 0
     while at < len(wasm):
+        sections += 1
         head = _Bytes(wasm, at, len(wasm))
         section, size = head.byte(), head.u32()
         end = head.at + size
@@ -129,6 +133,10 @@ def read_component(wasm: bytes) -> Component:
             raise MalformedComponent(f"a section of an unknown kind {section}")
         if end > len(wasm):
             raise MalformedComponent(f"cut off: a section of {size} bytes ends beyond the file")
+        if section in _READ:
+            declared += size
+        if sections > SECTIONS_MAX or declared > DECLARED_BYTES_MAX:
+            raise MalformedComponent("more declarations than any agent has")
         reader.section(section, _Bytes(wasm, head.at, end))
         at = end
     return Component(tuple(reader.imports), tuple(reader.exports))

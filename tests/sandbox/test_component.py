@@ -150,6 +150,20 @@ def test_a_length_that_lies_costs_nothing(section: bytes, why: str) -> None:
         read_component(MAGIC + section)
 
 
+# A section of 16,383 types, each one byte: what a length of two bytes can say.
+TYPES = b"\x07\x81\x80\x01" + b"\xff\x7f" + b"\x7f" * 16_383
+
+
+@pytest.mark.parametrize("flood", [b"\0\0" * 20_000, TYPES * 70], ids=["sections", "types"])
+def test_a_flood_of_declarations_is_left_unread(flood: bytes) -> None:
+    with pytest.raises(MalformedComponent, match="more declarations than any agent has"):
+        read_component(MAGIC + flood)
+
+
+def test_what_is_below_a_flood_is_read() -> None:
+    assert read_component(MAGIC + TYPES * 3).problems == ("no export named run",)
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_component_or_malformed(data: bytes) -> None:
     with contextlib.suppress(MalformedComponent):
