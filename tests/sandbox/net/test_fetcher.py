@@ -268,6 +268,20 @@ async def test_a_request_that_holds_a_secret_is_not_sent(fetcher_for: FetcherFor
         assert server.connections == 0
 
 
+async def test_a_redirect_to_a_place_that_holds_a_secret_is_not_followed(
+    fetcher_for: FetcherFor,
+) -> None:
+    moved = answer(b"", f"Location: /{TOKEN}", status="302 Found")
+    async with serving(saying(moved, OK)) as server:
+        fetcher = fetcher_for(OneSecret(TOKEN, server.url, holder="reader"))
+        order = order_for(
+            server.url, f"private redirects {server.url}", hop=lambda url, method: None
+        )
+        failure = await refused(fetcher, order)
+        assert failure.why.endswith("a redirect to a place that holds a secret")
+        assert len(server.requests) == 1
+
+
 class Failing(NoSecrets):
     def __init__(self, failure: Exception) -> None:
         self.failure = failure
