@@ -8,6 +8,7 @@ import trio.testing
 
 from akshi_mesh.attempts import Attempts
 from akshi_mesh.stamps import Stamps, StampUnsaved
+from akshi_mesh.traces import Traces
 from akshi_mesh.trust_book import TrustBook
 from identity.files import create_node_key
 from sandbox import ports
@@ -63,8 +64,8 @@ async def test_a_finished_attempt_is_kept_until_the_disk_takes_it(
     fails_with_the_disk: bool,
 ) -> None:
     agent = OneAgent(node, fails_with_the_disk=fails_with_the_disk)
-    databases = Databases(tmp_path / "agents")
-    attempts = Attempts(node.mesh, agent, databases, lambda: NOW)  # type: ignore[arg-type]
+    databases, traces = Databases(tmp_path / "agents"), Traces(node.database, are_kept=False)
+    attempts = Attempts(node.mesh, agent, databases, traces, lambda: NOW)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         await nursery.start(attempts.run)
         node.database.is_full = True
