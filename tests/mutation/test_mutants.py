@@ -24,6 +24,11 @@ def test_each_rule_is_broken_once() -> None:
     assert len(names) == len(set(names))
 
 
+def test_the_result_is_written_down() -> None:
+    page = (ROOT / "docs" / "explanation" / "testing.md").read_text()
+    assert [mutant.rule for mutant in MUTANTS if f"| {mutant.rule} | `" not in page] == []
+
+
 def test_a_broken_rule_is_noticed() -> None:
     command = [sys.executable, "-m", "tests.mutation", "--samples"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
