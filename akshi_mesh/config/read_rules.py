@@ -14,8 +14,9 @@ def read_risk(root: Section) -> RiskTable:
     if not values:
         return DEFAULTS
     for key in values:
-        # A line that no field can have would judge nothing, in silence.
-        if key.partition(".")[0] not in set(Capability):
+        # A line that no field can have would judge nothing, in silence. The table itself
+        # refuses "*", and says why.
+        if key != "*" and key.partition(".")[0] not in set(Capability):
             root.wrong_below(("risk", key), f"risk of {key!r}: want a capability first")
     try:
         return RiskTable.read(values, over=DEFAULTS)
