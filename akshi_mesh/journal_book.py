@@ -59,10 +59,12 @@ class JournalBook:
         name_of: Callable[[bytes], str],
     ) -> Iterator[Self]:
         """The journals in the store at `path`; none if no node ever ran there."""
-        if path.exists():
-            database = Database.read_only(str(path))
-        else:
-            database = Database.open(":memory:", schemas=JOURNALS_SCHEMA)
+        database = Database.read_only(str(path)) if path.exists() else None
+        if database is not None and not _has_table(database, "journal_names"):
+            # A command without a node keeps its own rows there, and no journals.
+            database.close()
+            database = None
+        database = database or Database.open(":memory:", schemas=JOURNALS_SCHEMA)
         try:
             yield cls(database, network=network, scopes=scopes, now_ms=now_ms, name_of=name_of)
         finally:
@@ -152,11 +154,15 @@ class JournalBook:
 
 def has_forked(database: Database, author: bytes) -> bool:
     """Whether the store holds proof that `author` signed two versions of a log."""
-    tables = "SELECT 1 FROM sqlite_master WHERE name = 'journal_forks'"
-    if database.execute(tables).fetchone() is None:  # no node ever ran on this store
+    if not _has_table(database, "journal_forks"):  # no node ever ran on this store
         return False
     found = "SELECT 1 FROM journal_forks WHERE author = ? LIMIT 1"
     return database.execute(found, (author,)).fetchone() is not None
+
+
+def _has_table(database: Database, name: str) -> bool:
+    found = database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,))
+    return found.fetchone() is not None
 
 
 def has_forked_in(path: Path, author: bytes) -> bool:

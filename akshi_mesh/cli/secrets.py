@@ -13,6 +13,7 @@ import typer
 
 from akshi_mesh.cli import output
 from akshi_mesh.cli.session import Session, command
+from akshi_mesh.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,9 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="What the secret is ca
 AgentOption = Annotated[
     str | None, typer.Option(metavar="AGENT", help="Only this agent; else every one.")
 ]
+
+# What must not be there: caught here, so that no message repeats it.
+Typed = Annotated[list[str] | None, typer.Argument(hidden=True)]
 
 
 def register(app: typer.Typer) -> None:
@@ -37,6 +41,7 @@ def register(app: typer.Typer) -> None:
 def set_secret(
     session: Session,
     name: Name,
+    typed: Typed = None,
     *,
     endpoint: Annotated[
         list[str] | None,
@@ -67,6 +72,7 @@ def set_secret(
     """
     from akshi_mesh.cli.passphrase import ask_value
 
+    _refuse_typed(typed)
     session.require_home()
     value = ask_value(name)
     with _desk(session) as desk:
@@ -83,6 +89,14 @@ def set_secret(
     _tell(session, rows, "kept")
 
 
+def _refuse_typed(typed: list[str] | None) -> None:
+    if typed:
+        raise UsageError(
+            "a value is read from the terminal or stdin, and never from what is typed as a command",
+            hint="it stands in your shell's history now: take another value",
+        )
+
+
 def list_secrets(session: Session) -> None:
     """List secrets and where they go; values are never shown."""
     with _desk(session) as desk:
@@ -95,10 +109,11 @@ def list_secrets(session: Session) -> None:
             output.note(why)
 
 
-def rotate(session: Session, name: Name) -> None:
+def rotate(session: Session, name: Name, typed: Typed = None) -> None:
     """Give a secret a new value; the old one is still looked for in answers for 24 hours."""
     from akshi_mesh.cli.passphrase import ask_value
 
+    _refuse_typed(typed)
     session.require_home()
     value = ask_value(name)
     with _desk(session) as desk:

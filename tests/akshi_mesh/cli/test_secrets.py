@@ -184,3 +184,23 @@ def test_every_change_is_in_the_audit_log_of_the_home(cli: Typed, home: Path) ->
         ("secret", "set", "token"),
         ("secret", "revoked", "token"),
     ]
+
+
+@pytest.mark.parametrize("verb", ["set", "rotate"])
+def test_a_value_that_is_typed_as_a_word_is_refused_and_not_repeated(
+    home: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    code = main(["secrets", verb, "token", "s3cret-on-the-line", "--home", str(home)])
+    told = capsys.readouterr()
+    assert code == 2
+    assert "s3cret" not in told.out + told.err
+    assert "another value" in told.err
+
+
+def test_a_home_that_holds_secrets_and_never_ran_has_no_journals(
+    cli: Typed, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli("secrets", "list")[0] == 0
+    assert (home / "node.db").exists()
+    assert main(["journal", "list", "--home", str(home)]) == 0
+    assert "no journals" in capsys.readouterr().err
