@@ -8,7 +8,7 @@ AGENTS := .venv-agents/.agents
 JS_TEMPLATE := sandbox/sdk/templates/js
 RUST_PACKAGES := rustc cargo libstd-rust-dev-wasm32 lld
 
-.PHONY: setup demo test check fix sim bench lock agents rust clean
+.PHONY: setup demo test check fix sim bench coverage mutation lock agents rust clean
 
 setup: $(DEV)
 
@@ -33,6 +33,12 @@ sim: $(RUNTIME)
 
 bench: $(DEV)
 	$(BIN)/python -m bench --json
+
+coverage: $(DEV)
+	$(BIN)/python -m tests.deciding
+
+mutation: $(DEV)
+	$(BIN)/python -m tests.mutation
 
 agents: $(AGENTS) rust
 	.venv-agents/bin/python -m examples.build --check

@@ -259,7 +259,7 @@ class AgentLog:
     """`GuestLog`: what agents say, as events of the node's own log."""
 
     def guest_said(self, *, agent: str, task_id: bytes, level: str, text: str) -> None:
-        log.info("agent.said", agent=agent, task=task_id.hex(), level=level, text=text)
+        log.info("agent.said", agent=agent, task=task_id.hex(), said=level, text=text)
 
     def note(self, event: str, **facts: object) -> None:
         log.warning(event, **facts)
