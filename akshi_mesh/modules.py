@@ -59,12 +59,17 @@ class Modules:
         """From now on `cid` may run as `agent`, and nothing else.
 
         Raises:
-            AuditUnavailable, StoreError: it is not kept, and nothing has changed.
+            AuditUnavailable: it is not kept, and nothing has changed.
         """
-        with self._database.transaction(fsync=True):
-            self._audit.note(Event.AGENT, subject=agent, detail=cid, code="approved")
-            self._database.execute(
-                "INSERT INTO agent_modules VALUES (?1, ?2, ?3)"
-                " ON CONFLICT (agent) DO UPDATE SET cid = ?2, approved_ms = ?3",
-                (agent, cid, self._wall_ms()),
-            )
+        try:
+            with self._database.transaction(fsync=True):
+                self._audit.note(Event.AGENT, subject=agent, detail=cid, code="approved")
+                self._database.execute(
+                    "INSERT INTO agent_modules VALUES (?1, ?2, ?3)"
+                    " ON CONFLICT (agent) DO UPDATE SET cid = ?2, approved_ms = ?3",
+                    (agent, cid, self._wall_ms()),
+                )
+        except DatabaseDamaged:
+            raise
+        except StoreError as trouble:
+            raise AuditUnavailable(why=str(trouble)) from trouble

@@ -32,6 +32,8 @@ WALL_CLOCK_S_MAX = 24 * 3600.0
 RESTARTS_MAX = 1_000
 RESTART_BACKOFF_S_MAX = 3_600.0
 ALLOWED_MAX = 256  # lines in one allowlist; each call walks them
+# Whom secrets are for beside agents: a route of [router], a rail of [spend].
+_NOT_AGENTS = frozenset({"rail", "route"})
 _NOT_FILES = frozenset({"dev", "proc", "sys"})  # kernel interfaces that look like files
 
 
@@ -89,6 +91,10 @@ class AgentSpec:
         if not NAME_PATTERN.fullmatch(self.name):
             raise self._malformed(
                 "name", "want 1 to 64 letters, digits, _, . or -, not starting with . or -"
+            )
+        if self.name.partition(".")[0].lower() in _NOT_AGENTS and "." in self.name:
+            raise self._malformed(
+                "name", "route.… and rail.… are what the node's own secrets are for"
             )
 
     def _check_number(self, key: str, value: float, low: float, high: float) -> None:

@@ -202,6 +202,13 @@ class ModulePort(Protocol):
             AuditUnavailable: it is new, and that could not be written down.
         """
 
+    def approve(self, agent: str, cid: str) -> None:
+        """From now on this component may run as `agent`, and no other.
+
+        Raises:
+            AuditUnavailable: that could not be written down, and nothing has changed.
+        """
+
 
 class GuestLog(Protocol):
     """Where the node's own structured log takes what agents say."""

@@ -62,9 +62,7 @@ class AgentControl:
 
     async def agent_reload(self, name: str, *, cid: str | None) -> AgentInfo:
         runner = self._parts.supervisor.agent(name)
-        if cid is not None:
-            self._parts.modules.approve(name, cid)
-        taken = await runner.reload()
+        taken = await runner.reload(approved=cid)
         self._note(name, "reloaded", detail=taken)
         return self._agent_info(runner.status)
 

@@ -165,9 +165,10 @@ class Router:
                 await door.aclose()
 
     def _told(self, agent: str, spec: RouteSpec, route: Route, heard: Heard) -> ModelAnswer:
-        text = heard.text
+        text, finish = heard.text, heard.finish
         for user in (agent, spec.user):
             text = self._secrets.redactor(user).text(text)
+            finish = self._secrets.redactor(user).text(finish)
         cost, is_counted = route.ceiling, None not in (heard.tokens_in, heard.tokens_out)
         if spec.price is not None and is_counted:
             assert heard.tokens_in is not None
@@ -181,7 +182,7 @@ class Router:
                 route=route,
                 tokens_in=heard.tokens_in,
                 tokens_out=heard.tokens_out,
-                finish=heard.finish,
+                finish=finish,
                 cost=cost,
             ),
             cost,

@@ -173,8 +173,11 @@ class AgentRunner:
         self._pool.dismiss_all()
         self._end_sessions(Ending.RESTARTED)
 
-    async def reload(self) -> str:
+    async def reload(self, *, approved: str | None = None) -> str:
         """Take the file as it is now; its CID. What runs finishes in a worker of the old one.
+
+        Args:
+            approved: what its owner approves now; the file must be exactly that.
 
         Raises:
             ModuleRefused: it is not the one that was approved; the agent goes on as it was.
@@ -182,16 +185,27 @@ class AgentRunner:
         """
         module = await self._compiled_once()
         cid = wasm_cid(module.sha256)
-        problem = self._desk.boundary.ports.modules.problem(self.spec, cid)
-        if problem is not None:
+        try:
+            self._check_approved(cid, approved)
+        except (ModuleRefused, AuditUnavailable):
             module.code.close()
-            raise ModuleRefused(self.spec.name, why=problem)
+            raise
         if self._rests:
             module.code.close()
             self.start()
         else:
             self._admit(module)
         return cid
+
+    def _check_approved(self, cid: str, approved: str | None) -> None:
+        modules = self._desk.boundary.ports.modules
+        if approved is not None and approved != cid:
+            raise ModuleRefused(self.spec.name, why=f"its file is {cid}, and not {approved}")
+        if approved is not None and self.spec.wasm_cid is None:
+            modules.approve(self.spec.name, cid)
+        problem = modules.problem(self.spec, cid)
+        if problem is not None:
+            raise ModuleRefused(self.spec.name, why=problem)
 
     async def replay(self, trace: Trace) -> Replayed:
         """Run a task that has ended once more, in a fresh worker; nothing comes of it.

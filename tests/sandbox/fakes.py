@@ -161,6 +161,9 @@ class FakeNode:
         approved = self.approved.setdefault(spec.name, cid)
         return None if cid == approved else f"{approved} was approved, and not {cid}"
 
+    def approve(self, agent: str, cid: str) -> None:
+        self.approved[agent] = cid
+
     # What the sandbox is given beside the ports
 
     def boundary(

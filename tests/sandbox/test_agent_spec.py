@@ -18,7 +18,22 @@ def test_what_is_not_said_is_not_granted() -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        *(("name", name) for name in ("", ".a", "-a", "a/b", "a b", "ä", "a" * 65, "..", "a\n")),
+        *(
+            ("name", name)
+            for name in (
+                "",
+                ".a",
+                "-a",
+                "route.x",
+                "Rail.y",
+                "a/b",
+                "a b",
+                "ä",
+                "a" * 65,
+                "..",
+                "a\n",
+            )
+        ),
         *(("memory_mb", value) for value in (0, 65, -1)),
         *(("fuel", value) for value in (0, 2**63)),
         *(("wall_clock_s", value) for value in (0, float("nan"), float("inf"), 86_401)),

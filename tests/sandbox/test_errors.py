@@ -30,6 +30,7 @@ SAMPLES: list[SandboxError] = [
     errors.CompileFailed("reader.wasm", why="no component"),
     errors.JailMissing(why="no seccomp"),
     errors.MalformedTrace(why="want the keys 1 to 7"),
+    errors.MalformedComponent("it ends in the middle"),
     errors.ModuleRefused("reader", why="its file has changed"),
     errors.ChangesLost("the disk was full"),
     errors.MalformedSecret("token", why="too short"),

@@ -1,5 +1,6 @@
 """What an owner says to an agent: stop, start, restart, reload. No task is lost over it."""
 
+import hashlib
 import shutil
 import sys
 from pathlib import Path
@@ -110,6 +111,21 @@ async def test_a_changed_file_is_refused_until_it_is_approved(start: ..., tmp_pa
     with pytest.raises(CompileFailed):
         await world.supervisor.agent("echo").reload()
     assert isinstance(await world.run("hi", 2, agent="echo"), Completed)
+
+
+async def test_what_is_approved_is_exactly_one_component(start: ..., tmp_path: Path) -> None:
+    file = tmp_path / "agent.wasm"
+    shutil.copy(ECHO, file)
+    world = await start(echo(wasm_path=str(file)))
+    await ready(world, "echo")
+    agent, before = world.supervisor.agent("echo"), world.node.approved["echo"]
+    shutil.copy(HOSTILE, file)
+    with pytest.raises(ModuleRefused, match="and not bafkanother"):
+        await agent.reload(approved="bafkanother")
+    assert world.node.approved["echo"] == before  # a name that fits no file approves nothing
+    cid = wasm_cid(hashlib.sha256(file.read_bytes()).digest())
+    assert await agent.reload(approved=cid) == cid
+    assert world.node.approved["echo"] == cid
 
 
 async def test_a_reload_finishes_what_runs_and_then_runs_the_new_one(
