@@ -163,12 +163,14 @@ class AuditLog:
             raise AuditUnavailable(why=str(failure)) from failure
 
     def _append(self, row: tuple[bytes, bytes, bytes], *, fsync: bool) -> None:
-        with self._database.transaction(fsync=fsync):
+        with self._database.joined(fsync=fsync):
             seq = self._database.value(
                 "INSERT INTO audit (leaf, salt, record) VALUES (?, ?, ?) RETURNING seq", row
             )
+            # Where this fails and the row stays, the next to grow makes up for it.
             if not seq & (TILE_WIDTH - 1):
-                self._grow(seq)
+                with self._database.transaction():
+                    self._grow(seq)
 
     def _grow(self, size: int) -> None:
         """Write the hashes over all tiles that are full and have none yet."""

@@ -7,6 +7,7 @@ an attempt has a limit of calls and of remembered bytes.
 """
 
 import contextlib
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -17,6 +18,7 @@ from sandbox.audit import AuditRecord, Event
 from sandbox.errors import ActFailed, AuditUnavailable, PortRefused, ProtocolBroken, SandboxError
 from sandbox.fault import Fault, FaultCode
 from sandbox.gate import (
+    BEGUN,
     Ask,
     Begin,
     Commit,
@@ -38,6 +40,7 @@ from sandbox.host.counsel import Counsel
 from sandbox.host.performer import Clock, Performer
 from sandbox.hostcall import Call
 from sandbox.kept import Answer
+from sandbox.policy import State
 from sandbox.ports import Remembered, TaskRun
 from sandbox.request import ReportProgress, Request, SendTask, read_request
 from sandbox.trace import CALLS_MAX, TRACE_BYTES_MAX, Told, Trace
@@ -65,6 +68,7 @@ class Attempt:
         self._performer = Performer(desk, task, self._clock, self._counsel)
         self._told: list[Told] | None = []  # None: more than is kept
         self._told_chars = 0
+        self._priced: set[int] = set()  # calls for which something may be reserved
         self._next = 0
         self._ports = desk.boundary.ports
         self._is_new_ground = False  # no earlier attempt has come this far
@@ -162,7 +166,13 @@ class Attempt:
                 step = script.throw(refused) if refused else script.send(reply)
                 reply = refused = None
                 try:
-                    reply = await self._take(step)
+                    # Only what may wait is awaited: every call takes five steps that do not.
+                    if type(step) is Perform:
+                        reply = await self._performer.perform(step.request, step.target)
+                    elif type(step) is Ask:
+                        reply = await self._ask(step)
+                    else:
+                        reply = _TAKE[type(step)](self, step)
                 except (PortRefused, AuditUnavailable) as failure:
                     refused = failure
         except StopIteration as end:
@@ -171,56 +181,31 @@ class Attempt:
         finally:
             self._roll_back()  # does nothing unless a bug or a kill left it open
 
-    async def _take(self, step: Step[Any]) -> object:
-        match step:
-            case Recall(number):
-                return self._recall(number)
-            case Consult(request):
-                return self._counsel.state(request, now_s=trio.current_time())
-            case Record(event, request, fault, facts):
-                return self._record(event, request, fault, facts)
-            case Perform(request, target):
-                return await self._performer.perform(request, target)
-            case Remember(request, answer):
-                self._remember(request, answer)
-            case Begin(durable):
-                self._begin(durable=durable)
-            case Commit():
-                self._commit()
-            case RollBack():
-                self._roll_back()
-            case _:
-                return await self._take_seldom(step)
-        return None
+    def _consult(self, step: Consult) -> State:
+        return self._counsel.state(step.request, now_s=trio.current_time())
 
-    async def _take_seldom(self, step: Step[Any]) -> object:
-        task, purse = self.task, self._ports.purse
-        match step:
-            case Ask():
-                return await self._ask(step)
-            case Consume(request, target, approval):
-                assert self._ports.approvals is not None, "somebody was asked"
-                state = self._counsel.state(request, now_s=trio.current_time())
-                subject = self._counsel.subject(request, state, target).hash
-                now_ms = self.desk.boundary.wall_ms()
-                self._ports.approvals.consume(approval, subject, now_ms=now_ms)
-            case Reserve(request, state):
-                assert purse is not None, "it has a price"
-                assert state.cost is not None, "it has a price"
-                purse.reserve(
-                    task_id=task.id,
-                    number=request.number,
-                    agent=task.agent,
-                    whose=tuple(who for who, _ in self._counsel.grants()),
-                    cost=state.cost,
-                )
-            case Settle(request, fault):
-                self._settle(request, fault)
-            case Conclude(request, answer):
-                self._ports.memory.conclude(task.id, request.number, answer)
-            case _:
-                raise AssertionError(f"a step that nobody takes: {step!r}")
-        return None
+    def _consume(self, step: Consume) -> None:
+        assert self._ports.approvals is not None, "somebody was asked"
+        state = self._counsel.state(step.request, now_s=trio.current_time())
+        subject = self._counsel.subject(step.request, state, step.target).hash
+        now_ms = self.desk.boundary.wall_ms()
+        self._ports.approvals.consume(step.approval, subject, now_ms=now_ms)
+
+    def _reserve(self, step: Reserve) -> None:
+        purse, cost = self._ports.purse, step.state.cost
+        assert purse is not None, "it has a price"
+        assert cost is not None, "it has a price"
+        purse.reserve(
+            task_id=self.task.id,
+            number=step.request.number,
+            agent=self.task.agent,
+            whose=tuple(who for who, _ in self._counsel.grants()),
+            cost=cost,
+        )
+        self._priced.add(step.request.number)
+
+    def _conclude(self, step: Conclude) -> None:
+        self._ports.memory.conclude(self.task.id, step.request.number, step.answer)
 
     async def _ask(self, step: Ask) -> Decision:
         if self._ports.approvals is None:
@@ -231,17 +216,18 @@ class Attempt:
         answer = self._performer.waited(self._ports.approvals.ask(question))
         return await self._clock.stand_still(answer)
 
-    def _settle(self, request: Request, fault: Fault | None) -> None:
-        purse = self._ports.purse
-        if purse is None or not purse.holds(task_id=self.task.id, number=request.number):
+    def _settle(self, step: Settle) -> None:
+        purse, number, task_id = self._ports.purse, step.request.number, self.task.id
+        if purse is None or number not in self._priced:
             return
-        if fault is None:
-            actual = self._performer.spent
-            purse.commit(task_id=self.task.id, number=request.number, actual=actual)
-        elif fault.code is FaultCode.UNKNOWN:
-            purse.lose(task_id=self.task.id, number=request.number)
+        if not purse.holds(task_id=task_id, number=number):
+            return
+        if step.fault is None:
+            purse.commit(task_id=task_id, number=number, actual=self._performer.spent)
+        elif step.fault.code is FaultCode.UNKNOWN:
+            purse.lose(task_id=task_id, number=number)
         else:
-            purse.release(task_id=self.task.id, number=request.number)
+            purse.release(task_id=task_id, number=number)
 
     def _recall(self, number: int) -> Remembered | None:
         if self._is_new_ground:
@@ -249,6 +235,8 @@ class Attempt:
         found = self._ports.memory.recall(self.task.id, number)
         # Answers are written in order and without gaps, so the first that is missing is the last.
         self._is_new_ground = found is None
+        if found is not None and found.answer == BEGUN:
+            self._priced.add(number)  # perhaps: an earlier attempt knew
         return found
 
     def _record(
@@ -308,6 +296,21 @@ class Attempt:
 
     def _charge(self, tokens: float) -> None:
         self.desk.pace.charge(tokens)
+
+
+_TAKE: dict[type[Step[Any]], Callable[[Attempt, Any], object]] = {
+    Recall: lambda attempt, step: attempt._recall(step.number),
+    Consult: Attempt._consult,
+    Record: lambda attempt, step: attempt._record(step.event, step.request, step.fault, step.facts),
+    Consume: Attempt._consume,
+    Reserve: Attempt._reserve,
+    Settle: Attempt._settle,
+    Remember: lambda attempt, step: attempt._remember(step.request, step.answer),
+    Conclude: Attempt._conclude,
+    Begin: lambda attempt, step: attempt._begin(durable=step.durable),
+    Commit: lambda attempt, _: attempt._commit(),
+    RollBack: lambda attempt, _: attempt._roll_back(),
+}
 
 
 def _length(argument: str | int) -> int:

@@ -186,6 +186,19 @@ class Database:
             if self._sync_wanted or self._durability == "power":
                 self._sync_log()
 
+    @contextlib.contextmanager
+    def joined(self, *, fsync: bool = False) -> Iterator[None]:
+        """As `transaction`, for one statement: a nested block needs no savepoint then.
+
+        SQLite does one statement or leaves it; saving what was before costs two more.
+        """
+        if self._depth:
+            self._sync_wanted |= fsync
+            yield
+        else:
+            with self.transaction(fsync=fsync):
+                yield
+
     def execute(self, sql: str, params: Sequence[Any] = ()) -> Rows:
         """Run one statement. Writes belong in a `transaction()`."""
         if self._depth and self._has_begun and not self._connection.in_transaction:
