@@ -1,31 +1,21 @@
 """A client for one configured service reaches that service, and knows what has left."""
 
 import gzip
-from typing import Any
 
 import httpx
-import httpx2
 import pytest
 import trio
 
 from sandbox.errors import MalformedEndpoint
 from sandbox.net.errand import errand
 from sandbox.net.operator import operator_client
-from sandbox.net.operator_mcp import mcp_client
 from tests.sandbox.net.world import OK, answer, chunks, names, saying, serving, silent
 
-BOTH = pytest.mark.parametrize(
-    ("http", "client_for"),
-    [(httpx, operator_client), (httpx2, mcp_client)],
-    ids=["httpx", "httpx2"],
-)
 
-
-@BOTH
-async def test_it_reaches_what_was_configured_and_below(http: Any, client_for: Any) -> None:
+async def test_it_reaches_what_was_configured_and_below() -> None:
     async with serving(saying(answer(b'{"a": 1}', "X-A: b"))) as server:
         url = f"{server.url}/v1"
-        async with client_for(url, headers={"Authorization": "Bearer x"}) as client:
+        async with operator_client(url, headers={"Authorization": "Bearer x"}) as client:
             got = await client.post(f"{url}/chat?q=1", json={"b": 2})
             assert (got.status_code, got.json(), got.headers["x-a"]) == (200, {"a": 1}, "b")
             assert server.lines[0] == "POST /v1/chat?q=1 HTTP/1.1"
@@ -36,10 +26,9 @@ async def test_it_reaches_what_was_configured_and_below(http: Any, client_for: A
             assert server.connections == 1
 
 
-@BOTH
-async def test_it_reaches_nothing_else(http: Any, client_for: Any) -> None:
+async def test_it_reaches_nothing_else() -> None:
     async with serving(saying(OK)) as server, serving(saying(OK)) as other:
-        async with client_for(f"{server.url}/v1") as client:
+        async with operator_client(f"{server.url}/v1") as client:
             for url in (
                 f"{server.url}/v2",
                 f"{server.url}/v1/%2e%2e/v2",
@@ -48,62 +37,56 @@ async def test_it_reaches_nothing_else(http: Any, client_for: Any) -> None:
                 f"http://user@127.0.0.1:{server.port}/v1",
                 "https://example.com/v1",
             ):
-                with pytest.raises(http.ConnectError):
+                with pytest.raises(httpx.ConnectError):
                     await client.get(url)
-            with pytest.raises(http.ConnectError):
+            with pytest.raises(httpx.ConnectError):
                 await client.request("TRACE", f"{server.url}/v1")
         assert server.requests == other.requests == []
 
 
-@BOTH
-async def test_redirects_and_proxies_are_not_for_it(
-    http: Any, client_for: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_redirects_and_proxies_are_not_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(saying(OK)) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("ALL_PROXY", proxy.url)
         moved = answer(b"", "Location: /v1/there", status="302 Found")
-        async with serving(saying(moved)) as server, client_for(f"{server.url}/v1") as client:
+        async with serving(saying(moved)) as server, operator_client(f"{server.url}/v1") as client:
             assert (await client.get(f"{server.url}/v1")).status_code == 302
             assert len(server.requests) == 1
         assert proxy.connections == 0
 
 
-@BOTH
-async def test_answers_are_neither_compressed_nor_endless(http: Any, client_for: Any) -> None:
+async def test_answers_are_neither_compressed_nor_endless() -> None:
     packed = answer(gzip.compress(b"x"), "Content-Encoding: gzip")
-    async with serving(saying(packed)) as server, client_for(server.url) as client:
-        with pytest.raises(http.ReadError, match="compressed"):
+    async with serving(saying(packed)) as server, operator_client(server.url) as client:
+        with pytest.raises(httpx.ReadError, match="compressed"):
             await client.get(server.url)
     async with serving(saying(answer(b"x" * 200_000))) as server:
-        async with client_for(server.url, answer_bytes_max=100_000) as client:
-            with pytest.raises(http.ReadError, match="over 100000 bytes"):
+        async with operator_client(server.url, answer_bytes_max=100_000) as client:
+            with pytest.raises(httpx.ReadError, match="over 100000 bytes"):
                 await client.get(server.url)
-    async with serving(chunks(b"SSH-2.0\r\n\r\n")) as server, client_for(server.url) as client:
-        with pytest.raises(http.ReadError, match="no HTTP answer"):
+    async with serving(chunks(b"SSH-2.0\r\n\r\n")) as server, operator_client(server.url) as client:
+        with pytest.raises(httpx.ReadError, match="no HTTP answer"):
             await client.get(server.url)
     half = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"
-    async with serving(chunks(half)) as server, client_for(server.url) as client:
-        with pytest.raises(http.ReadError, match="broke off"):
+    async with serving(chunks(half)) as server, operator_client(server.url) as client:
+        with pytest.raises(httpx.ReadError, match="broke off"):
             await client.get(server.url)
 
 
-@BOTH
-async def test_a_switch_stops_it_before_the_first_byte(http: Any, client_for: Any) -> None:
+async def test_a_switch_stops_it_before_the_first_byte() -> None:
     async with serving(saying(OK)) as server:
-        async with client_for(server.url, still_allowed=lambda: "kill_switch") as client:
-            with pytest.raises(http.ConnectError, match="kill_switch"):
+        async with operator_client(server.url, still_allowed=lambda: "kill_switch") as client:
+            with pytest.raises(httpx.ConnectError, match="kill_switch"):
                 await client.get(server.url)
-        async with client_for(server.url) as client:
+        async with operator_client(server.url) as client:
             with errand(lambda: "kill_switch") as run:
-                with pytest.raises(http.ConnectError, match="kill_switch"):
+                with pytest.raises(httpx.ConnectError, match="kill_switch"):
                     await client.get(server.url)
                 assert not run.has_left
         assert server.requests == []
 
 
-@BOTH
-async def test_a_switch_stops_it_between_chunks(http: Any, client_for: Any) -> None:
+async def test_a_switch_stops_it_between_chunks() -> None:
     asked = 0
 
     def still_allowed() -> str | None:
@@ -113,20 +96,19 @@ async def test_a_switch_stops_it_between_chunks(http: Any, client_for: Any) -> N
 
     half = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf."
     async with serving(saying(half)) as server:
-        async with client_for(server.url, still_allowed=still_allowed) as client:
-            with pytest.raises(http.ReadError, match="kill_switch"):
+        async with operator_client(server.url, still_allowed=still_allowed) as client:
+            with pytest.raises(httpx.ReadError, match="kill_switch"):
                 await client.get(server.url)
 
 
-@BOTH
-async def test_whoever_waits_knows_whether_it_was_heard(http: Any, client_for: Any) -> None:
+async def test_whoever_waits_knows_whether_it_was_heard() -> None:
     async with serving(silent) as server:
         url = server.url
-        async with client_for(url, timeout_s=0.05) as client:
-            with pytest.raises(http.ReadTimeout):
+        async with operator_client(url, timeout_s=0.05) as client:
+            with pytest.raises(httpx.ReadTimeout):
                 await client.get(url)
-    async with client_for(url) as client:
-        with pytest.raises(http.ConnectError, match="connection refused"):
+    async with operator_client(url) as client:
+        with pytest.raises(httpx.ConnectError, match="connection refused"):
             await client.get(url)
 
     async def never(host: str) -> list[str]:
@@ -134,14 +116,16 @@ async def test_whoever_waits_knows_whether_it_was_heard(http: Any, client_for: A
         return []
 
     slow = "http://slow.example"
-    async with client_for(slow, timeout_s=0.05, lookup=never) as client:
-        with pytest.raises(http.ConnectTimeout):
+    async with operator_client(slow, timeout_s=0.05, lookup=never) as client:
+        with pytest.raises(httpx.ConnectTimeout):
             await client.get(slow)
 
 
-@BOTH
-async def test_a_stream_may_be_left_early(http: Any, client_for: Any) -> None:
-    async with serving(saying(answer(b"x" * 100_000))) as server, client_for(server.url) as client:
+async def test_a_stream_may_be_left_early() -> None:
+    async with (
+        serving(saying(answer(b"x" * 100_000))) as server,
+        operator_client(server.url) as client,
+    ):
         async with client.stream("GET", server.url) as got:
             assert got.status_code == 200
         with trio.fail_after(1):
