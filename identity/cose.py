@@ -9,7 +9,7 @@ The bytes are cut, not decoded and encoded again, because what is signed is what
 from typing import Final, NamedTuple
 
 from identity.errors import MalformedCose
-from identity.keys import SIGNATURE_BYTES, SignedFormat, SigningKey
+from identity.keys import SIGNATURE_BYTES, SignedFormat
 
 _OPENING: Final = b"\xd2\x84"  # tag 18, array of 4
 _SIGNATURE_HEAD: Final = b"\x58\x40"  # a byte string of 64
@@ -28,16 +28,6 @@ class Sign1(NamedTuple):
     signature: bytes
     protected_item: bytes
     payload_item: bytes
-
-
-def sign1(key: SigningKey, *, protected: bytes, payload: bytes, external_aad: bytes) -> bytes:
-    """Sign `payload` under the encoded header map `protected`; `external_aad` is not sent along."""
-    protected_item = byte_string(protected)
-    payload_item = byte_string(payload)
-    signature = key.sign_as(
-        SignedFormat.COSE, to_be_signed(protected_item, byte_string(external_aad), payload_item)
-    )
-    return join(protected_item, payload_item, signature)
 
 
 def join(protected_item: bytes, payload_item: bytes, signature: bytes) -> bytes:

@@ -126,15 +126,6 @@ class ApprovalTable:
         )
         return found
 
-    def count_pending(self, agent: str | None = None) -> int:
-        """How many questions wait for a person, of `agent` or of all."""
-        count: int = self._database.value(
-            "SELECT COUNT(*) FROM approvals WHERE is_open AND standing = ?1"
-            " AND (?2 IS NULL OR agent = ?2)",
-            (Standing.PENDING.value, agent),
-        )
-        return count
-
     def count_open(self, agent: str) -> int:
         """How many of the agent's questions wait, for a person or to be used."""
         count: int = self._database.value(

@@ -10,7 +10,7 @@ Every page carries a checksum (SQLite's "cksmvfs"): a flipped bit on the disk ra
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
@@ -216,10 +216,6 @@ class Database:
     def touch(self) -> None:
         """Write a page that says what it said before, in the caller's transaction."""
         self.execute(f"PRAGMA user_version = {self.value('PRAGMA user_version')}")
-
-    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        for row in rows:
-            self.execute(sql, row)
 
     def rows(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
         return self.execute(sql, params).fetchall()

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from identity import SigningKey, cose, verify
 from identity.errors import MalformedCose
+from tests.identity.signing import sign1
 from tests.strategies import key_of
 from tests.vectors.load import vectors
 
@@ -23,7 +24,7 @@ def test_the_working_group_signs_the_bytes_that_we_sign() -> None:
     assert signed.hex() == EDDSA["to_be_signed"]
     verify(bytes.fromhex(EDDSA["public_key"]), signed, bytes.fromhex(EDDSA["signature"]))
     # Ed25519 is deterministic, so our message is theirs but for the unprotected header.
-    ours = cose.sign1(key, protected=protected, payload=payload, external_aad=b"")
+    ours = sign1(key, protected=protected, payload=payload, external_aad=b"")
     assert ours.hex() == EDDSA["message"].replace("a104423131", "a0")
 
 
@@ -40,7 +41,7 @@ def test_published_messages_outside_our_profile_are_refused(case: dict[str, str]
 @pytest.mark.parametrize("size", [0, 1, 23, 24, 255, 256, 65535, 65536, 70000])
 def test_sign_and_split_are_inverse_at_every_length(size: int) -> None:
     payload = bytes(size)
-    data = cose.sign1(key_of(1), protected=HEADER, payload=payload, external_aad=b"here")
+    data = sign1(key_of(1), protected=HEADER, payload=payload, external_aad=b"here")
     parts = cose.split(data)
     assert (parts.protected, parts.payload) == (HEADER, payload)
     signed = cose.to_be_signed(parts.protected_item, cose.byte_string(b"here"), parts.payload_item)
@@ -51,7 +52,7 @@ def test_sign_and_split_are_inverse_at_every_length(size: int) -> None:
     assert (tagged.tag, list(tagged.value)) == (18, [HEADER, {}, payload, parts.signature])
 
 
-GOOD = cose.sign1(key_of(1), protected=HEADER, payload=b"payload", external_aad=b"")
+GOOD = sign1(key_of(1), protected=HEADER, payload=b"payload", external_aad=b"")
 TAIL = GOOD[-66:]
 
 

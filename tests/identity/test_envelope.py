@@ -20,6 +20,7 @@ from identity.errors import (
     UnknownKind,
     WrongAudience,
 )
+from tests.identity.signing import sign1
 from tests.strategies import (
     ANSWERS,
     DIRECT,
@@ -56,9 +57,8 @@ def header_of(kind: Kind, author: SigningKey = AUTHOR) -> dict[int, Any]:
 
 def signed(header: bytes | dict[int, Any], payload: bytes | dict[int, Any]) -> bytes:
     """An envelope whose signature is good, whatever it says: made by an author who cheats."""
-    protected = header if isinstance(header, bytes) else cbor.dumps(header)
-    content = payload if isinstance(payload, bytes) else cbor.dumps(payload)
-    return cose.sign1(AUTHOR, protected=protected, payload=content, external_aad=AAD)
+    head, content = (i if isinstance(i, bytes) else cbor.dumps(i) for i in (header, payload))
+    return sign1(AUTHOR, protected=head, payload=content, external_aad=AAD)
 
 
 def opened(data: bytes, *, now_ms: int = NOW_MS, high: int = 0) -> envelope.Envelope:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from identity import CapRight, DailySpend, Right, Scope, SigningKey, cbor, cose, envelope, errors
+from identity import CapRight, DailySpend, Right, Scope, SigningKey, cbor, envelope, errors
 from identity.errors import BadSignature, Expired, FromTheFuture, GrantRefused, MalformedGrant
 from identity.grants import (
     CHAIN_BYTES_MAX,
@@ -18,6 +18,7 @@ from identity.grants import (
     make_grant,
     open_grant,
 )
+from tests.identity.signing import sign1
 from tests.strategies import key_of, rights, scopes
 from tests.vectors.load import vectors
 
@@ -269,7 +270,7 @@ def cheating(payload: bytes) -> bytes:
     """A chain of one link whose signature is good, whatever it says."""
     return cbor.dumps(
         [
-            cose.sign1(
+            sign1(
                 C,
                 protected=cbor.dumps({1: -8, 3: envelope.Kind.GRANT.content_type, 4: C.public_key}),
                 payload=payload,

@@ -117,7 +117,8 @@ def test_power_durability_syncs_every_commit(tmp_path: Path) -> None:
 
 def test_values_rows_and_changes(db: Database) -> None:
     with db.transaction():
-        db.executemany("INSERT INTO t VALUES (?, ?)", [(1, "one"), (2, "two")])
+        for row in ((1, "one"), (2, "two")):
+            db.execute("INSERT INTO t VALUES (?, ?)", row)
         assert db.changes() == 1
         db.execute("UPDATE t SET b = 'both'")
         assert db.changes() == 2
